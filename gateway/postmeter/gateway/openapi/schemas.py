@@ -25,6 +25,7 @@ class Schemas:
         self._prefix = document.schemas or document.name
         self.components: dict[str, Schema] = {}
         self.responses: dict[str, Schema] = {}
+        self._references: dict[Any, Schema] = {}
 
     def response(self, phrase: str, response: Schema) -> Schema:
         """A reference to `response`, which is stored under a name made of `phrase`."""
@@ -34,6 +35,13 @@ class Schemas:
 
     def of(self, kind: Any) -> Schema:
         """The schema of any type; structs are referred to."""
+        if not _is_struct(kind):
+            return self._of(kind)
+        if kind not in self._references:  # an error's is asked for by every endpoint
+            self._references[kind] = self._of(kind)
+        return dict(self._references[kind])
+
+    def _of(self, kind: Any) -> Schema:
         if get_origin(kind) in (Union, UnionType) and sum(map(_is_struct, get_args(kind))) > 1:
             # Unions that only a document's words tell apart; msgspec knows none without tags.
             return {"anyOf": [self.of(part) for part in get_args(kind)]}
