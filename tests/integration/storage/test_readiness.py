@@ -20,7 +20,8 @@ from postmeter.gateway.settings import GatewaySettings
 from postmeter.query import service as query
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.process import ops, shared_answers
-from postmeter.shared.storage import migrate
+from postmeter.shared.process.settings import PostgresSettings
+from postmeter.shared.storage import migrate, postgres
 from tests.integration.running_gateway import client
 from tests.integration.running_query import query_settings
 from tests.product import free_port, reachable
@@ -117,6 +118,14 @@ async def test_it_starts_without_postgres_and_says_why_it_waits(
     finally:
         stop.set()
         await task
+
+
+async def test_where_nobody_listens_is_said_and_no_password() -> None:
+    dsn = Secret("postgresql://u:secret@127.0.0.1:1/d")
+    pool = await postgres.connect(PostgresSettings(postgres_dsn=dsn), "query", 1.0)
+    with pytest.raises(ConnectionRefusedError, match=r"^\[Errno 111\] Connection refused: Postgres at 127\.0\.0\.1:1$"):
+        await pool.fetchval("SELECT 1")
+    await pool.close()
 
 
 async def test_a_gateway_waits_for_a_service_once(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:

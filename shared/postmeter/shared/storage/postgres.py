@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -62,13 +64,19 @@ async def connect(
 
 
 async def _connected(*given: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
-    """A connection; where a socket or a certificate is missing, an error that says so: the system's names neither."""
+    """A connection; where nobody listens, a name is unknown, or a socket or a certificate is missing, an error that
+    says where: the system's names none of them.
+    """
     try:
         return await asyncpg.connect(*given, **options)
     except FileNotFoundError:
         raise ConnectionRefusedError(
             "nobody listens on the socket of Postgres, or a file that its DSN names is missing"
         ) from None
+    except (ConnectionRefusedError, socket.gaierror) as error:
+        if (hosts := urlsplit(given[0]).netloc.rpartition("@")[2]) and error.errno and error.strerror:
+            raise type(error)(error.errno, f"{error.strerror}: Postgres at {hosts}") from None
+        raise
 
 
 async def _leave(connection: asyncpg.Connection[asyncpg.Record]) -> None:
