@@ -38,8 +38,8 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are cores, for tests also wait; one where all would share a Redis that each test empties."""
-    return 1 if os.environ.get("POSTMETER_TEST_REDIS_URL") else len(os.sched_getaffinity(0)) + 2
+    """Three more than cores, for tests also wait; one where all would share a Redis that each test empties."""
+    return 1 if os.environ.get("POSTMETER_TEST_REDIS_URL") else len(os.sched_getaffinity(0)) + 3
 
 
 ONE_PRODUCT = ("tests/acceptance/dashboard/",)
@@ -60,10 +60,12 @@ def in_one_process(test: str) -> str:
     return next((folder for folder in ONE_PRODUCT if test.startswith(folder)), test.partition("::")[0])
 
 
-WAITING = ("tests/acceptance/", "tests/deploy/")
-"""Folders whose tests are long, and wait for a whole product more than they work."""
+WAITING = ("tests/deploy/", "tests/acceptance/")
+"""Folders whose tests are long, and wait for a whole product more than they work; the longest first."""
 BETWEEN = 3
 """So many files of the others come between two of these."""
+LONG = ("tests/simulation/",)
+"""Folders of the others whose tests are long. Who is at one has the next file already: so none comes last."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -74,8 +76,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     files: dict[str, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(in_one_process(item.nodeid), []).append(item)
-    waiting = [file for file in files if file.startswith(WAITING)]
+    waiting = [file for folder in WAITING for file in files if file.startswith(folder)]
     working = [file for file in files if not file.startswith(WAITING)]
+    working.sort(key=lambda file: not file.startswith(LONG))
     mixed = []
     while waiting or working:
         mixed += [*waiting[:1], *working[:BETWEEN]]
