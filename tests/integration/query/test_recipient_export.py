@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from postmeter.query.documents.native import recipient_export
 from postmeter.shared.apis.privacy import subject_requests
 from postmeter.shared.stream import records
 from postmeter.shared.stream.events import BounceType, EventType, Verdict
@@ -194,3 +195,29 @@ async def test_what_is_wrong_is_said_and_who_may_not_is_refused(api: Api) -> Non
     await export(api, {"to": ADDRESS}, 403, domains=["example.com"])
     told = await export(api, {"to": "new@reader.example"})
     assert (told["messages"], told["last_open"], told["left_out"]) == ([], None, {})
+
+
+@pytest.mark.parametrize("room", [1, 1000])
+async def test_long_texts_make_pages_shorter(api: Api, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """A purchase may have items of 256 KB, a click a URL of 32: a thousand of them filled the service's memory."""
+    mails = [Mail(NOW - timedelta(hours=n), to_hash=HASH, subject="x") for n in range(1, 5)]
+    await register(api.here, api.workspace, *mails)
+    for mail in mails[1:3]:
+        at = mail.created
+        await happened(api.here, api.workspace, mail.id, (EventType.CLICKED, at), (EventType.OPENED, at))
+    await api.here.pool.execute("UPDATE event SET url = repeat('u', 400)")
+    for n in range(3):
+        await api.here.pool.execute(STORE["purchases"], api.workspace, HASH, NOW - timedelta(seconds=n))
+    monkeypatch.setattr(recipient_export, "ROOM", room)
+    pages = [await export(api, {"to": ADDRESS})]
+    while pages[-1]["next"]:
+        pages.append(await export(api, {"to": ADDRESS, **pages[-1]["next"]}))
+    # A list that has come to its end is told again from its beginning, where others go on.
+    found = list({message["id"]: message for page in pages for message in page["messages"]}.values())
+    assert [message["id"] for message in found] == [str(mail.id) for mail in mails]
+    assert len({bought["id"] for page in pages for bought in page["purchases"]}) == 3
+    if room == 1:
+        assert [len(page["messages"]) for page in pages[:4]] == [1] * 4
+    else:  # events of one message fit, those of two do not
+        assert [len(message["events"]) for message in found] == [0, 2, 2, 0]
+        assert [len(page["messages"]) for page in pages] == [2, 2]

@@ -9,13 +9,13 @@ WHERE message.workspace = $1 AND to_hash = $2 AND hashtextextended(to_hash, mess
 WHERE place <= $3 ORDER BY created_at DESC, id LIMIT $5
 
 -- name: events
--- The latest $3 events of each of messages $2 of workspace $1, each one's earliest first.
-SELECT n.message, e.* FROM unnest($2::uuid[]) AS n (message) CROSS JOIN LATERAL (
+-- The latest $3 events of each of messages $2 of workspace $1, in the messages' order, each one's earliest first.
+SELECT n.message, e.* FROM unnest($2::uuid[]) WITH ORDINALITY AS n (message, place) CROSS JOIN LATERAL (
     SELECT type, at, verdict, verdict_reason, bounce, reason, url, user_agent, ip, counted, claimed_at FROM history
     WHERE workspace = $1 AND history.message = n.message
         AND postmeter_place(workspace, history.message) = postmeter_place($1, n.message)
     ORDER BY postmeter_second(at) DESC, at DESC, type DESC, received_at DESC LIMIT $3) AS e
-ORDER BY n.message, e.at, e.type
+ORDER BY n.place, e.at, e.type
 
 -- name: engagements
 -- First opens, clicks, replies and unsubscribes of messages $2 of workspace $1. An infinite time: none that counts.
