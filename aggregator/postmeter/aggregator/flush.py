@@ -329,7 +329,7 @@ class Flusher:
         await provisional.notice(connection, names)
         if release:
             released = await self._waiting.release(
-                connection, [*learnt, *prepared.anonymous], messages.believed(names, unknown)
+                connection, [*learnt, *prepared.anonymous, *erased.awaited], messages.believed(names, unknown)
             )
             released.records = await late.withhold_released(connection, released.records, erased)
             waited = await late.clicks(connection, Intake().add(released.records))

@@ -33,7 +33,7 @@ RETURNING w.record;
 
 -- name: look_through
 -- Up to $4 events that wait, younger than $1 seconds and behind the one of time $2 and id $3, in that order, and whether
--- their message has become known elsewhere meanwhile. One by one: read whole, the messages of a provider may be all there
+-- their message has become known elsewhere meanwhile, or the name's digest that stands for it (ADR 0060). One by one: read whole, the messages of a provider may be all there
 -- are.
 SELECT e.id, e.since, by_id.known OR by_name.known AS known
 FROM (
@@ -43,6 +43,7 @@ FROM (
 LEFT JOIN LATERAL (
     SELECT true AS known FROM message m WHERE m.workspace = e.workspace AND m.id = e.message
     UNION ALL SELECT true FROM anonymous_source s WHERE s.workspace = e.workspace AND s.id = e.message
+    UNION ALL SELECT true FROM erased d WHERE d.workspace = e.workspace AND d.digest = uuid_send(e.message) AND d.message IS NOT NULL
     LIMIT 1) AS by_id ON true
 LEFT JOIN LATERAL (
     SELECT true AS known FROM (

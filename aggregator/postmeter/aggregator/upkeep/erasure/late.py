@@ -42,11 +42,13 @@ Digest = tuple[int, bytes]
 @dataclass
 class Erased:
     """What of a flush's records was erased. workspaces: those that have erased anything of late; late: events, by their
-    identity, of who was erased: they count for a message that is there, and make none.
+    identity, of who was erased: they count for a message that is there, and make none. awaited: by the digests of their
+    names, the messages that are registered now.
     """
 
     workspaces: set[int] = field(default_factory=set)
     late: set[int] = field(default_factory=set)
+    awaited: dict[Digest, bytes] = field(default_factory=dict)
     _at: dict[Digest, int] = field(default_factory=dict)
     _message: dict[Digest, bytes] = field(default_factory=dict)
 
@@ -58,10 +60,11 @@ class Erased:
         return erased is not None and at <= erased
 
     def message(self, event: Event) -> bytes | None:
-        """The nameless message that a provider calls by this name."""
-        if event.workspace not in self.workspaces or event.message or not event.provider_message:
+        """The nameless message that a provider calls by this name; of what waits under a name's digest, any message."""
+        if event.workspace not in self.workspaces or not (name := _told_name(event)):
             return None
-        return self._message.get((event.workspace, _name(event)))
+        place = (event.workspace, name)
+        return (self.awaited.get(place) if event.message else None) or self._message.get(place)
 
     async def look_up(self, connection: Connection, sought: set[Digest]) -> None:
         """Read which of these were erased."""
@@ -163,7 +166,8 @@ def of_haunted(clicks: Clicks) -> list[Hit | Event]:
 async def strip(connection: Connection, resolved: Resolved, erased: Erased) -> None:
     """What is told of nameless messages counts without its texts; their opens and clicks are off (ADR 0059)."""
     if erased.late:
-        resolved.unknown = [one for one in resolved.unknown if id(one) not in erased.late]
+        unknown = (_waiting(one) if id(one) in erased.late else one for one in resolved.unknown)
+        resolved.unknown = [one for one in unknown if one is not None]
     nameless = {key for key, flags in resolved.flags.items() if flags & Flag.ERASED}
     if nameless:
         told = [*resolved.hits, *resolved.events]
@@ -205,6 +209,8 @@ async def _withhold_registrations(connection: Connection, found: Intake, erased:
     named: list[tuple[int, str, str, UUID]] = []
     anew: list[Digest] = []
     for one in found.registrations:
+        if one.workspace in erased.workspaces and one.provider_message:
+            erased.awaited[one.workspace, _name(one)] = one.message
         if not erased.recipient(one.workspace, one.to_hash, one.at):
             kept.append(one)
             if one.workspace in erased.workspaces and one.provider_message:
@@ -274,6 +280,15 @@ def _event(one: Event, erased: Erased) -> Event | None:
     return kept
 
 
+def _waiting(one: Hit | Event) -> Event | None:
+    """An event of who was erased and of a message that is not there: its registration may be on its way. It waits under
+    the digest of the provider's name.
+    """
+    if not isinstance(one, Event) or one.type in ENGAGED:
+        return None
+    return one if one.message else msgspec.structs.replace(one, message=_name(one), provider_message="")
+
+
 def _without_texts(one: Event) -> Event:
     mail = one.mail
     if mail is not None:
@@ -303,14 +318,22 @@ def _digests(one: Record) -> Iterator[Digest]:
         case Consent():
             told, name = one.to_hash, ""
         case Event():
-            told = one.mail.to_hash if one.mail is not None else ""
-            name = "" if one.message else one.provider_message
+            told, name = one.mail.to_hash if one.mail is not None else "", ""
+            if place := _told_name(one):
+                yield one.workspace, place
         case _:
             return
     if told:
         yield one.workspace, erasures.of_recipient(one.workspace, told)
-    if name and isinstance(one, Event | Registration):
+    if name and isinstance(one, Registration):
         yield one.workspace, _name(one)
+
+
+def _told_name(one: Event) -> bytes | None:
+    """The digest of the provider's name, where nothing else names an event's message; one that waits may have that."""
+    if one.message:
+        return one.message if type(one) is WaitingEvent else None
+    return _name(one) if one.provider_message else None
 
 
 def _name(one: Event | Registration) -> bytes:
