@@ -107,7 +107,7 @@ def test_hours_are_held_against_those_of_the_clock(evaluate: Evaluate) -> None:
     zone = ZoneInfo("Europe/Berlin")
 
     def hours(day: int, count: int) -> list[dict[str, str]]:
-        midnight = datetime(2026, 10, day, tzinfo=zone).astimezone(UTC)
+        midnight = (datetime(2026, 10, 1, tzinfo=zone) + timedelta(days=day - 1)).astimezone(UTC)
         return [{"timestamp": (midnight + timedelta(hours=n)).isoformat()} for n in range(count)]
 
     def clock(row: dict[str, str]) -> str:
@@ -119,6 +119,12 @@ def test_hours_are_held_against_those_of_the_clock(evaluate: Evaluate) -> None:
     told = evaluate("model/curves.js", "return m.alongside(given.rows, given.before, given.view)", given)
     assert [clock(row) for row in told] == [clock(row) for row in rows]
     assert [clock(row) for row in told[1:5]] == ["01:00", "02:00", "02:00", "03:00"]
+    # A week later they had been: what was in both hours stands beside the one.
+    period = {"resolution": "hour", "first": "2026-11-01", "before": {"first": "2026-10-25"}}
+    before = [{**row, "sent": n} for n, row in enumerate(hours(25, 25))]
+    given = {"rows": hours(32, 24), "before": before, "view": {"period": period, "zone": zone.key}}
+    told = evaluate("model/curves.js", "return m.alongside(given.rows, given.before, given.view)", given)
+    assert [row["sent"] for row in told] == [0, 1, 2 + 3, *range(4, 25)]
 
 
 def test_rates_are_rounded_half_up_on_whole_numbers(evaluate: Evaluate) -> None:

@@ -26,7 +26,14 @@ const hourOf = ({ timestamp }, first, zone) =>
 /** Rows of the days before, each beside its row: hours by the clock, for a day may have 23 or 25. Undefined: there is none. */
 export function alongside(rows, before, { period, zone }) {
   if (period.resolution !== "hour") return before;
-  const past = new Map(before.map((row) => [hourOf(row, period.before.first, zone), row]));
+  const past = new Map();
+  const both = (one, other) => Object.fromEntries(Object.entries(one).map(([name, n]) => [name, name === "timestamp" ? n : n + other[name]]));
+  for (const row of before) {
+    const hour = hourOf(row, period.before.first, zone);
+    const same = past.get(hour);
+    // Of an hour that the clocks showed twice all stands beside that which they showed once.
+    past.set(hour, same ? both(same, row) : row);
+  }
   return rows.map((row) => past.get(hourOf(row, period.first, zone)));
 }
 
