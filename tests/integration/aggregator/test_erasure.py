@@ -4,31 +4,25 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import msgspec
 import pytest
-from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator import held
 from postmeter.aggregator.errors import OutOfStep
-from postmeter.aggregator.fold import moments
-from postmeter.aggregator.metrics import ErasureMetrics
 from postmeter.aggregator.store import dedup
-from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.stream import reader
 from postmeter.aggregator.upkeep.erasure import job, late
-from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.aggregator.upkeep.erasure.step import Step
-from postmeter.shared.storage import postgres
 from postmeter.shared.stream import source_log, streams
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.stream.records import Consent, CustomEvent, Mail, Record, Registration
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
 from tests.integration.aggregator_sums import sums
 from tests.integration.contact_records import purchase
+from tests.integration.erasing import erasures
 from tests.integration.flushes import sides
 from tests.markers import Markers
 from tests.waiting import until
@@ -132,14 +126,6 @@ async def erase(at: Bench, to_hash: str = HASH) -> uuid.UUID:
     query = "INSERT INTO erasure (workspace, id, to_hash, requested_by) VALUES (1, $1, $2, 'key:1')"
     await at.db.execute(query, job, to_hash)
     return job
-
-
-@asynccontextmanager
-async def erasures(at: Bench) -> AsyncIterator[Erasures]:
-    """The job of an aggregator that counts nothing."""
-    pool = await postgres.connect(at.settings, "aggregator", 60, moments.prepare, moments.PLANS)
-    yield Erasures(pool, at.client, Memory(100), ErasureMetrics(CollectorRegistry()))
-    await pool.close()
 
 
 async def done(at: Bench, job: uuid.UUID) -> dict[str, int]:

@@ -2,21 +2,15 @@
 
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from postmeter.aggregator.fold import moments
-from postmeter.aggregator.metrics import ErasureMetrics
-from postmeter.aggregator.store.memory import Memory
-from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.aggregator.upkeep.erasure.step import Step
-from postmeter.shared.storage import postgres
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Mail
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration
+from tests.integration.erasing import erasures
 from tests.integration.flushes import sides
 
 SUBJECT = "Dear Ada Lovelace"
@@ -27,14 +21,6 @@ ADA = registration(1, to_hash="ada0" * 16, subject=SUBJECT, provider_message="es
 async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
     async with bench(postgres_dsn, redis_url) as made:
         yield made
-
-
-@asynccontextmanager
-async def erasures(at: Bench) -> AsyncIterator[Erasures]:
-    """The job of an aggregator that counts nothing."""
-    pool = await postgres.connect(at.settings, "aggregator", 60, moments.prepare, moments.PLANS)
-    yield Erasures(pool, at.client, Memory(100), ErasureMetrics(CollectorRegistry()))
-    await pool.close()
 
 
 async def erase(at: Bench) -> None:
