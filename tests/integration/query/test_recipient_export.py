@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from postmeter.query.documents.native import recipient_export
+from postmeter.query.requests import fitting
 from postmeter.shared.apis.privacy import subject_requests
 from postmeter.shared.stream import records
 from postmeter.shared.stream.events import BounceType, EventType, Verdict
@@ -208,7 +208,7 @@ async def test_long_texts_make_pages_shorter(api: Api, monkeypatch: pytest.Monke
     await api.here.pool.execute("UPDATE event SET url = repeat('u', 400)")
     for n in range(3):
         await api.here.pool.execute(STORE["purchases"], api.workspace, HASH, NOW - timedelta(seconds=n))
-    monkeypatch.setattr(recipient_export, "ROOM", room)
+    monkeypatch.setattr(fitting, "ROOM", room)
     pages = [await export(api, {"to": ADDRESS})]
     while pages[-1]["next"]:
         pages.append(await export(api, {"to": ADDRESS, **pages[-1]["next"]}))

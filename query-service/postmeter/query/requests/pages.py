@@ -38,12 +38,26 @@ class Pages:
 
         Raises RequestError 400 that names the parameter.
         """
+
+        async def rows_and_more(after: int | str | None, limit: int) -> tuple[Sequence[Row], bool]:
+            rows = await rows_after(after, limit + 1)
+            return rows[:limit], len(rows) > limit
+
+        return await self.part(asked, wanted, rows_and_more, key)
+
+    async def part(
+        self,
+        asked: Asked,
+        wanted: Wanted,
+        rows_after: Callable[[int | str | None, int], Awaitable[tuple[Sequence[Row], bool]]],
+        key: Callable[[Row], int | str],
+    ) -> tuple[Sequence[Row], str | None]:
+        """As `page`. rows_after: up to so many rows behind a key, or fewer; and whether there are more behind them."""
         limit = parameters.limit(wanted.limit, MAX_LIMIT)
         after = None
         if wanted.cursor is not None:
             after = self._cursors.read(wanted.cursor, asked.scope, self._name).last[0]
-        rows = await rows_after(after, limit + 1)
-        if len(rows) <= limit:
+        rows, more = await rows_after(after, limit)
+        if not more:
             return rows, None
-        rows = rows[:limit]
         return rows, self._cursors.write(Position(0, 0, [key(rows[-1])]), asked.scope, self._name)

@@ -13,6 +13,7 @@ from aiohttp import web
 from postmeter.query.documents.native.message_events import event_of, message_of
 from postmeter.query.documents.native.recipient_consent import consent_of
 from postmeter.query.documents.native.recipient_pages import LISTS, Beginning
+from postmeter.query.requests import fitting
 from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis.mail.message_events import HistoryEvent
 from postmeter.shared.apis.privacy import subject_requests as api
@@ -36,12 +37,6 @@ FIRST = {
     Engagement.UNSUBSCRIBE: "unsubscribed",
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-ROOM = 2 << 20
-"""Characters of a list's texts, and of the events of the messages told, behind which a list is cut; two hundred events
-of one message have fewer. A purchase may have 256 KB of items, an event a URL of 32.
-"""
-AHEAD = 50
-"""Rows that the database gives at once."""
 
 
 _decoder = msgspec.json.Decoder(api.ExportBody)
@@ -85,11 +80,13 @@ async def _kept(
 ) -> api.RecipientData:
     async def page(name: str, most: int) -> list[asyncpg.Record]:
         at, most_of_all = begin[name], most + api.MOST_OF_A_SECOND
-        found, _ = await _fitting(connection, name, workspace, to_hash, most, at.at, most_of_all, at.id)
+        found, _ = await fitting.rows(connection, QUERIES[name], workspace, to_hash, most, at.at, most_of_all, at.id)
         return found
 
     rows = await page("messages", api.MOST_MESSAGES)
-    told, beyond = await _fitting(connection, "events", workspace, [row["id"] for row in rows], api.MOST_EVENTS)
+    told, beyond = await fitting.rows(
+        connection, QUERIES["events"], workspace, [row["id"] for row in rows], api.MOST_EVENTS
+    )
     if beyond is not None:  # the message of which not all events fit, and those behind it, are the next page's
         rows = rows[: max(1, [row["id"] for row in rows].index(beyond["message"]))]
     ids = [row["id"] for row in rows]
@@ -119,20 +116,6 @@ async def _kept(
         left_out={name: counts[name] - n for name, n in shown.items() if counts[name] > n},
         next={LISTS[name].field: LISTS[name].end(lists[name][-1]) for name in more},
     )
-
-
-async def _fitting(
-    connection: Connection, query: str, *arguments: object
-) -> tuple[list[asyncpg.Record], asyncpg.Record | None]:
-    """The rows of a query, as many as there is room for, one at least; and the first for which there was none."""
-    found: list[asyncpg.Record] = []
-    room = ROOM
-    async for row in connection.cursor(QUERIES[query], *arguments, prefetch=AHEAD):
-        room -= sum(len(value) for value in row.values() if isinstance(value, str | bytes))
-        if room < 0 and found:
-            return found, row
-        found.append(row)
-    return found, None
 
 
 def _message(row: asyncpg.Record, events: list[HistoryEvent], first: Mapping[str, str]) -> api.KeptMessage:

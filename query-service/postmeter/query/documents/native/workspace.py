@@ -5,6 +5,7 @@ Lists come page by page.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import attrgetter, itemgetter
 
 import asyncpg
@@ -12,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from postmeter.query.documents import campaigns
-from postmeter.query.requests import parameters
+from postmeter.query.requests import fitting, parameters
 from postmeter.query.requests.cursor import Cursors
 from postmeter.query.requests.handler import Asked
 from postmeter.query.requests.pages import Pages
@@ -108,12 +109,15 @@ class AuditLog:
         """One page, and the next page's cursor or null. Raises RequestError 400 that names the parameter."""
         if asked.scope.domains is not None:
             raise RequestError(403, "FORBIDDEN", "The audit log is the workspace's; you are confined to domains.")
-        rows, cursor = await self._pages.page(
-            asked,
-            parameters.read(asked.request, AuditParameters),
-            lambda before, most: self._pool.fetch(_QUERIES["entries"], asked.scope.workspace, before, most),
-            itemgetter("id"),
-        )
+
+        async def entries(before: int | str | None, limit: int) -> tuple[Sequence[asyncpg.Record], bool]:
+            async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+                wanted = asked.scope.workspace, before, limit + 1
+                found, beyond = await fitting.rows(connection, _QUERIES["entries"], *wanted)
+            return found[:limit], beyond is not None or len(found) > limit
+
+        given = parameters.read(asked.request, AuditParameters)
+        rows, cursor = await self._pages.part(asked, given, entries, itemgetter("id"))
         return json(AuditAnswer([_entry(row) for row in rows], cursor))
 
 
