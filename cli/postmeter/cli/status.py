@@ -126,9 +126,17 @@ def _lines(name: str, answer: Answer) -> list[str]:
     failed, warnings = answer.readiness.failed, answer.readiness.warnings
     return [
         f"{name}  {'NOT READY' if failed else 'ready'}",
-        *(f"{' ' * len(name)}    {check}: {why}" for check, why in failed.items()),
-        *(f"{' ' * len(name)}    warning, {what}: {why}" for what, why in warnings.items()),
+        *(f"{' ' * len(name)}    {checks}: {why}" for checks, why in _named(failed)),
+        *(f"{' ' * len(name)}    warning, {what}: {why}" for what, why in _named(warnings)),
     ]
+
+
+def _named(reasons: dict[str, str]) -> list[tuple[str, str]]:
+    """Reasons, each once, behind the names of all that have it: while Postgres is away several checks fail alike."""
+    names: dict[str, list[str]] = {}
+    for name, why in reasons.items():
+        names.setdefault(why, []).append(name)
+    return [(", ".join(alike), why) for why, alike in names.items()]
 
 
 def _numbers(figures: Figures) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 from postmeter.aggregator import service as aggregator
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.cli.local.servers.redis_server import RedisServer
+from postmeter.cli.status import status
 from postmeter.gateway import service as gateway
 from postmeter.gateway.proxy import neighbour
 from postmeter.gateway.settings import GatewaySettings
@@ -115,6 +117,9 @@ async def test_it_starts_without_postgres_and_says_why_it_waits(
         async with client() as session, session.get(f"http://127.0.0.1:{port}/readyz") as answer:
             assert answer.status == 503
             assert reason in (await answer.json())["failed"]["postgres"]
+        told = await asyncio.to_thread(status, tmp_path, [f"http://127.0.0.1:{port}"])
+        (line,) = [line.strip() for line in told.lines if reason in line]
+        assert re.match("postgres, schema: |schema, postgres: ", line), "it is told once"
     finally:
         stop.set()
         await task
