@@ -18,7 +18,7 @@ from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.held import Held
 from postmeter.aggregator.metrics import AggregatorMetrics
-from postmeter.aggregator.stream.lease import Leases
+from postmeter.aggregator.stream.lease import Leases, Move, advance
 from postmeter.aggregator.worker import Worker
 from postmeter.shared.storage import postgres
 from postmeter.shared.stream import records, streams
@@ -62,12 +62,19 @@ async def test_shards_are_shared_out_evenly_and_taken_over_from_the_dead(at: Ben
     for one in (a, b):
         await one.renew()
     assert [await one.share() for one in (a, b, c)] == [3, 2, 0]
-    assert [lease.epoch for lease in await a.acquire(3)] == [1] * 3
+    old = await a.acquire(3)
+    assert [lease.epoch for lease in old] == [1] * 3
     assert [len(await one.acquire(5)) for one in (b, a, b)] == [2, 0, 0]
     await pool.execute("UPDATE shard SET lease_until = $1 WHERE owner = 'a'", 0)
     assert await a.acquire(5) == []
-    assert [lease.epoch for lease in await b.acquire(5)] == [2] * 3
+    new = await b.acquire(5)
+    assert [lease.epoch for lease in new] == [2] * 3
     assert await a.renew() == {}
+    with pytest.raises(LeaseLost):  # whoever slept through the takeover
+        await advance(pool, [Move(old[0], "5-0")])
+    await advance(pool, [Move(new[0], "5-0")])
+    with pytest.raises(LeaseLost):  # whoever begins where it is counted already
+        await advance(pool, [Move(new[0], "6-0")])
     await pool.close()
 
 
