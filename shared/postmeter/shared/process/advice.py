@@ -29,6 +29,8 @@ Look = Callable[[], Awaitable[str | None]]
 """Returns a sentence that says what is wrong and what to do, or None. Raises where it cannot be told now."""
 AGAIN_SECONDS = 300.0
 """Between two looks: what is looked at may change while a service runs."""
+SOON_SECONDS = 15.0
+"""After a look that found something: what has been mended, or was so only at start, is not to be warned of for long."""
 RETRY_SECONDS = 2.0
 """After a look that failed, as while a store is away, which /readyz reports by its checks."""
 LOOK_SECONDS = 10.0
@@ -69,4 +71,4 @@ class Advice:
             if said is not None and said != self._said[name]:
                 logs.get().warning(said, warning=name)
             self._said[name] = said
-            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(AGAIN_SECONDS if said is None else SOON_SECONDS)
