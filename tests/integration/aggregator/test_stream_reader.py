@@ -1,5 +1,6 @@
 """What one reading of the streams takes into memory, and what is read ahead of need."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -7,9 +8,11 @@ import redis.asyncio
 from redis.exceptions import ResponseError
 
 from postmeter.aggregator.errors import StreamSetBack
+from postmeter.aggregator.stream import reader
 from postmeter.aggregator.stream.reader import MOST_BYTES, StreamReader
 from postmeter.aggregator.stream.readings import Reading, Readings
 from postmeter.shared.stream import records, streams
+from tests.integration.stopped_clock import Clock
 
 ENTRY = 2 << 20
 BEGINNING = {0: "0-0", 1: "0-0"}
@@ -25,10 +28,10 @@ async def test_one_reading_holds_so_many_bytes_and_the_next_goes_on_behind_it(re
             for n in range(6)
             for shard in (0, 1)
         ]
-        reader, after = StreamReader(client), dict(BEGINNING)
+        reading_on, after = StreamReader(client), dict(BEGINNING)
         seen: list[bytes] = []
         for reading in range(2):
-            found = await reader.read(after, 20_000, 100)
+            found = await reading_on.read(after, 20_000, 100)
             assert sum(len(entry.packed) for entry in found.entries) <= MOST_BYTES + 2 * ENTRY
             assert found.more == ({0, 1} if reading == 0 else set())
             for entry in found.entries:
@@ -74,8 +77,28 @@ async def test_what_was_read_ahead_is_taken_only_where_it_goes_on(redis_url: str
         await client.aclose()
 
 
-async def test_a_replica_that_lacks_what_was_counted_is_noticed(redis_url: str) -> None:
+async def test_what_was_counted_a_minute_ago_is_forgotten(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what was appended then and is counted only now; and also what was named by a clock that was ahead."""
+    client = redis.asyncio.Redis.from_url(redis_url, protocol=2)
+    name, ahead, clock = streams.stream(0), f"{2**45}-0", Clock()
+    monkeypatch.setattr(reader, "time", SimpleNamespace(monotonic=clock))
+    try:
+        for one in ("1000-0", ahead):
+            await client.xadd(name, {records.BATCH: one, records.RECORDS: records.join([])}, id=one)
+        trimming = StreamReader(client)
+        for position, passes, left in (("1000-0", 0, 2), (ahead, 59, 2), (ahead, 1, 1), (ahead, 59, 0)):
+            clock.now += passes
+            await trimming.trim(0, position)
+            assert await client.xlen(name) == left
+    finally:
+        await client.aclose()
+
+
+async def test_a_replica_that_lacks_what_was_counted_is_noticed(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its clock is behind: some of what it was given since lies before what was counted last, and is read, too."""
+    monkeypatch.setattr(reader, "TRIM_MARGIN_MS", 0)
     client = redis.asyncio.Redis.from_url(redis_url, protocol=2)
     name = streams.stream(0)
 
@@ -113,11 +136,11 @@ async def test_a_server_that_may_be_another_one_is_looked_at_before_it_is_read(r
             await client.xadd(name, {records.BATCH: one, records.RECORDS: records.join([])}, id=one)
 
     async def read(after: str) -> list[bytes]:
-        return [entry.id for entry in (await reader.read({0: after}, 20_000, 1)).entries]
+        return [entry.id for entry in (await looking.read({0: after}, 20_000, 1)).entries]
 
     try:
         for is_named in (True, False):
-            reader = StreamReader(client)
+            looking = StreamReader(client)
             await hold("1000-0", "1005-0")
             assert await read("0-0") == [b"1000-0", b"1005-0"]
             await hold("1000-0", "1003-0", "1010-0")
@@ -126,7 +149,7 @@ async def test_a_server_that_may_be_another_one_is_looked_at_before_it_is_read(r
                 pool.master_address = ("another", 1)
             else:
                 with pytest.raises(ResponseError):
-                    await reader.read({0: "no id"}, 20_000, 1)
+                    await looking.read({0: "no id"}, 20_000, 1)
             with pytest.raises(StreamSetBack, match="lacks 1005-0"):
                 await read("1005-0")
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -42,6 +43,7 @@ class StreamReader:
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
         self._added: dict[int, int] = {}
+        self._stood: dict[int, deque[tuple[float, str]]] = {}
         self._looked: dict[int, float] = {}
         self._master_looked_at: object = None
         self._per_entry = 0
@@ -137,23 +139,29 @@ class StreamReader:
             raise StreamSetBack(shard, f"{stream} ends at {last} and had been read to {position}")
 
     async def trim(self, shard: int, position: str) -> None:
-        """Forget entries that are counted and were appended more than a minute ago, to the last: they name people.
+        """Forget entries that were counted more than a minute ago, to the last: they name people.
 
-        Raises StreamSetBack: of a stream that another server holds since it was read, nothing may go that lies before
-        the position by its clock.
+        Not by when they were appended: their ids are of Redis' clock, which may have been ahead, and what waited for
+        longer is counted only now, by a Postgres whose replica may be behind. To be called every few seconds.
+        Raises StreamSetBack: of a stream that another server holds since it was read nothing may go that lies before
+        the position, by its clock.
         """
-        milliseconds, sequence = _order(position)
-        if milliseconds:
+        now = time.monotonic()
+        stood = self._stood.setdefault(shard, deque())
+        stood.append((now, position))
+        while len(stood) > 1 and stood[1][0] <= now - TRIM_MARGIN_MS / 1000:
+            stood.popleft()
+        since, then = stood[0]
+        # Where Postgres or the stream was set back since, no further than what is counted now.
+        milliseconds, sequence = min(_order(then), _order(position))
+        if milliseconds and since <= now - TRIM_MARGIN_MS / 1000:
             await self._look(shard, position)
-            seconds, microseconds = await self._client.time()
-            now = seconds * 1000 + microseconds // 1000
-            oldest = min((milliseconds, sequence + 1), (now - TRIM_MARGIN_MS, 0))
-            minid = f"{oldest[0]}-{oldest[1]}"
-            await self._client.xtrim(streams.stream(shard), minid=minid, approximate=False)
+            await self._client.xtrim(streams.stream(shard), minid=f"{milliseconds}-{sequence + 1}", approximate=False)
 
     def forget(self, shard: int) -> None:
         """The shard is read by somebody else now."""
         self._added.pop(shard, None)
+        self._stood.pop(shard, None)
         self._looked.pop(shard, None)
 
 

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from postmeter.shared.stream.streams import stream
 
 WAITING_SECONDS = 300
-"""An aggregator forgets what it has counted a minute after it was appended: what is much older nobody has counted."""
+"""An aggregator forgets what it has counted after a minute: what is much older nobody has counted, or only just now."""
 LOOKED_AT = 4
 """Shards: records go to all of them, and an entry may be large."""
 
