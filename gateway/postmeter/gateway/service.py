@@ -31,6 +31,7 @@ from postmeter.shared.http.bodies import LargeBodies
 from postmeter.shared.http.clients.connections import Connections
 from postmeter.shared.http.clients.trusted_hops import TrustedHops
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
+from postmeter.shared.http.large_answers import LargeAnswers
 from postmeter.shared.http.server import Server
 from postmeter.shared.links import tokens
 from postmeter.shared.privacy import recipients
@@ -132,6 +133,7 @@ def _proxy(
         downloads=upstream(Service.QUERY, DOWNLOADS, DOWNLOADS // WORKSPACE_SHARE, DOWNLOADS_OF_ONE),
         live=upstream(Service.QUERY, LIVE, LIVE // LIVE_SHARE),
         large=LargeBodies(),
+        answers=LargeAnswers(),
         secret=settings.internal_secret,
         metrics=metrics,
         hops=hops,

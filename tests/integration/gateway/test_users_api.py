@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from postmeter.gateway.keys import registry
+from postmeter.gateway.people import users
 from postmeter.shared.auth.api_keys import SCOPES
 from tests.integration.people import PASSWORD, PeopleGateway, Seen
 from tests.integration.running_gateway import bearer
@@ -309,3 +311,24 @@ async def test_another_tenant_s_people_and_keys_do_not_exist(place: PeopleGatewa
         assert seen.status == 404
     assert len((await place.ask(*USERS, cookie=theirs)).body["data"]) == 1
     assert (await place.ask(*KEYS, cookie=theirs)).body == {"data": []}
+
+
+async def test_keys_and_users_have_so_many_domains_together(
+    place: PeopleGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are listed at once: a thousand keys of a thousand domains each would be 60 MB."""
+    for module in (users, registry):
+        monkeypatch.setattr(module, "MOST_DOMAINS", 3)
+    cookie = await admin(place)
+    for domains, status in ((["a.example", "b.example"], 201), (["c.example", "d.example"], 409), (["c.example"], 201)):
+        body = {"role": "domain_admin", "scopes": ["track"], "domains": domains}
+        assert (await place.ask("POST", "/v1/keys", body, cookie)).status == status
+    bob = await invited(place, cookie, domains=["a.example", "b.example"])
+    body = {"email": "eve@shop.example", "role": "member", "domains": ["c.example", "d.example"]}
+    assert (await place.ask("POST", "/v1/users", body, cookie)).status == 400
+    await invited(place, cookie, email="eve@shop.example", domains=["c.example"])
+    more = {"domains": ["a.example", "b.example", "c.example"]}
+    refused = await place.ask("PATCH", f"/v1/users/{bob['id']}", more, cookie)
+    assert (refused.status, refused.body["error"]["field"]) == (400, "domains")
+    monkeypatch.setattr(users, "MOST_DOMAINS", 1)  # of before there was a bound
+    assert (await place.ask("PATCH", f"/v1/users/{bob['id']}", {"disabled": True}, cookie)).status == 200

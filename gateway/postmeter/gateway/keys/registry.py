@@ -19,8 +19,8 @@ from postmeter.shared.text.domains import normal
 from postmeter.shared.text.quoting import quoted
 
 _QUERIES = Queries("postmeter.gateway.keys", "registry.sql")
-MOST = 1000
-"""Valid keys that a workspace may have."""
+MOST, MOST_DOMAINS = 1000, 20_000
+"""Valid keys that a workspace may have, and domains of all of them: they are listed at once."""
 _LISTED = 100_000
 _ID_LENGTH = 16
 Database: TypeAlias = "Connection | Pool"
@@ -72,7 +72,8 @@ async def create(
     created_at = await _store(database, key_id, key, pepper, workspace, role, scopes, names, name)
     if created_at is None:
         if await database.fetchval(_QUERIES["workspace"], workspace):
-            raise KeyRefused("workspace", f"the workspace has {MOST} keys; revoke those that are not used")
+            has = f"the workspace has {MOST} keys, or would have keys for more than {MOST_DOMAINS} domains together"
+            raise KeyRefused("workspace", f"{has}; revoke those that are not used")
         raise KeyRefused(
             "workspace", f"there is no workspace {quoted(workspace)}; `postmeter workspace list` shows all"
         )
@@ -163,7 +164,7 @@ async def _store(
 ) -> datetime | None:
     await _check_pepper(database, pepper)
     digest = api_keys.digest(key, pepper)
-    arguments = (key_id, workspace, digest, role, _each_once(scopes), list(domains) or None, name, MOST)
+    arguments = (key_id, workspace, digest, role, _each_once(scopes), list(domains) or None, name, MOST, MOST_DOMAINS)
     created_at: datetime | None = await database.fetchval(_QUERIES["create"], *arguments)
     return created_at
 

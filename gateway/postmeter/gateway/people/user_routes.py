@@ -70,6 +70,8 @@ class UserRoutes:
             roles.require_may_give(caller, after.principal)
             if after != before:
                 _require_other(caller, before)
+                if after.domains != before.domains:
+                    await _require_room(connection, after)
                 await users.change(connection, after)
             if after != before or given.reset:
                 await users.note(connection, after, Action.USER_CHANGED, audit.actor_of(caller), reset=given.reset)
@@ -101,6 +103,13 @@ async def _hold(connection: Connection, caller: Principal, request: web.BaseRequ
     if not roles.sees(caller, user.principal):
         raise _no_such()
     return user
+
+
+async def _require_room(connection: Connection, user: User) -> None:
+    try:
+        await users.require_room(connection, user)
+    except UserRefused as error:
+        raise _refused(error) from None
 
 
 def _changed(user: User, given: api.UserChange) -> User:

@@ -25,8 +25,9 @@ from postmeter.shared.text.quoting import quoted
 
 _QUERIES = Queries("postmeter.gateway.people", "users.sql")
 EMAIL_CHARS = 254
-MOST = 1000
-"""Users of a workspace."""
+MOST, MOST_DOMAINS = 1000, 20_000
+"""Users of a workspace, and domains of all of them: they are listed at once."""
+_TOO_MANY = f"its users would have more than {MOST_DOMAINS} domains together"
 _LISTED = 100_000
 
 
@@ -104,13 +105,13 @@ async def create(
     """(workspace number, id) of a new user of a workspace (public id), without a password. Raises UserRefused."""
     address, confined = _normal(email), check(role, domains)
     user = uuid.uuid4()
-    number = await connection.fetchval(_QUERIES["create"], workspace, user, address, role, confined, MOST)
+    number = await connection.fetchval(_QUERIES["create"], workspace, user, address, role, confined, MOST, MOST_DOMAINS)
     if number is not None:
         return number, str(user)
     if await connection.fetchrow(_QUERIES["of_email"], address, workspace, 1) is not None:
         raise UserExists("email", f"the workspace has a user {quoted(address)} already")
     if await connection.fetchval(_QUERIES["workspace"], workspace):
-        raise UserRefused("workspace", f"the workspace has {MOST} users; remove those that are gone")
+        raise UserRefused("workspace", f"the workspace has {MOST} users, or {_TOO_MANY}; remove those that are gone")
     raise UserRefused("workspace", f"there is no workspace {quoted(workspace)}; `postmeter workspace list` shows all")
 
 
@@ -163,6 +164,13 @@ async def change(connection: Connection, user: User) -> None:
     if is_disabled:
         await sessions.end_all(connection, *user.place)
         await links.void(connection, *user.place)
+
+
+async def require_room(connection: Connection, user: User) -> None:
+    """Raises UserRefused where the workspace's users would have too many domains with the user's."""
+    others: int = await connection.fetchval(_QUERIES["domains_of_others"], *user.place)
+    if others + len(user.domains or ()) > MOST_DOMAINS:
+        raise UserRefused("domains", f"not so many: {_TOO_MANY}")
 
 
 async def remove(connection: Connection, user: User) -> None:

@@ -1,9 +1,10 @@
 -- name: create
 -- Add user $2 with email $3, role $4 and domains $5 to workspace $1 (public id). No row without workspace, where it has one
--- of that email, or $6 users.
+-- of that email, or $6 users, or they would have more than $7 domains together.
 INSERT INTO user_account (workspace, id, email, role, domains)
 SELECT number, $2, $3, $4, $5 FROM workspace
-WHERE id = $1 AND (SELECT count(*) FROM user_account WHERE workspace = number) < $6
+WHERE id = $1 AND (SELECT count(*) < $6 AND coalesce(sum(cardinality(domains)), 0) + coalesce(cardinality($5::text[]), 0) <= $7
+    FROM user_account WHERE workspace = number)
 ON CONFLICT (workspace, email) DO NOTHING
 RETURNING workspace
 
@@ -57,6 +58,10 @@ SELECT w.id AS workspace_id, u.workspace, u.id, u.email, u.role, u.domains, u.pa
     u.created_at, u.signed_in_at, u.disabled_at
 FROM user_account u JOIN workspace w ON w.number = u.workspace
 WHERE u.workspace = $1 AND u.id = $2 FOR UPDATE OF u
+
+-- name: domains_of_others
+-- How many domains the users of workspace $1 have together, but for user $2.
+SELECT coalesce(sum(cardinality(domains)), 0)::bigint FROM user_account WHERE workspace = $1 AND id <> $2
 
 -- name: change
 -- Give user $2 of workspace $1 role $3 and domains $4; disabled if $5.

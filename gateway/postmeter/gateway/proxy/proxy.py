@@ -35,6 +35,7 @@ from postmeter.shared.http import failures, request_ids
 from postmeter.shared.http.bodies import IncomingBody, LargeBodies
 from postmeter.shared.http.clients import client_address
 from postmeter.shared.http.clients.trusted_hops import TrustedHops
+from postmeter.shared.http.large_answers import LargeAnswers
 from postmeter.shared.http.refusals import finish, refusal
 from postmeter.shared.links import hits, tokens
 from postmeter.shared.process import traces
@@ -67,6 +68,7 @@ class Proxy:
     downloads: Upstream
     live: Upstream
     large: LargeBodies
+    answers: LargeAnswers
     secret: Secret
     metrics: GatewayMetrics
     hops: TrustedHops
@@ -143,6 +145,8 @@ class Proxy:
                 response = await handler(request, caller, read)
         response.headers.update(counted)
         finish(response, request_id)
+        if caller is not None:  # a page is the same for everybody, and lies here once
+            await self.answers.send(caller.workspace, request, response, safe=endpoint.method == "GET")
         return response
 
     async def _body(self, request: web.BaseRequest, endpoint: Endpoint) -> IncomingBody | None:

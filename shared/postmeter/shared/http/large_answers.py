@@ -28,7 +28,9 @@ class LargeAnswers:
     def __init__(self) -> None:
         self._held: Counter[Hashable] = Counter()
 
-    async def send(self, whose: Hashable, request: web.Request, response: web.StreamResponse, *, safe: bool) -> None:
+    async def send(
+        self, whose: Hashable, request: web.BaseRequest, response: web.StreamResponse, *, safe: bool
+    ) -> None:
         """Send a large answer, and return when it has been taken; a small one is left to the server.
 
         whose: its caller's name. safe: nothing was changed by what it answers. Then it is refused where there is no
