@@ -90,7 +90,7 @@ async def once(connection: Connection, fewest: int = FEWEST) -> int:
     Raises the first error of a day when the others are done.
     fewest: series that a day needs to have.
     """
-    if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+    if not await connection.fetchval(_QUERIES["try_lock"], LOCK):
         return 0
     try:
         days = await connection.fetch(_QUERIES["mark"], MOST)
@@ -111,7 +111,7 @@ async def once(connection: Connection, fewest: int = FEWEST) -> int:
             raise failed
         return len(days)
     finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
+        await connection.execute(_QUERIES["unlock"], LOCK)
 
 
 async def _all_have_seen(connection: Connection) -> bool:

@@ -45,3 +45,11 @@ UPDATE activity_day SET state = $3 WHERE workspace = $1 AND day = $2 AND state =
 -- How many series of workspace $1 have rows of day $2, $3 at most.
 SELECT count(*) FROM (
     SELECT FROM activity_1d WHERE workspace = $1 AND bucket = $2 AND series > 0 LIMIT $3) AS few;
+
+-- name: try_lock
+-- Whether this session now sums up days; $1 is the lock.
+SELECT pg_try_advisory_lock($1);
+
+-- name: unlock
+-- Days are summed up.
+SELECT pg_advisory_unlock($1);

@@ -46,7 +46,7 @@ def named_errors() -> Iterator[None]:
         raise LocalError(f"Postgres: {str(error) or type(error).__name__}") from error
 
 
-async def ensure_database(server: PostgresServer, vault: Vault) -> None:
+async def ensure_database(server: PostgresServer, secrets: Vault) -> None:
     """Make our roles and our database on our own server, if they are missing: the only thing that its superuser does.
 
     A database of the version before, which had only the superuser, is handed to its owner.
@@ -55,7 +55,7 @@ async def ensure_database(server: PostgresServer, vault: Vault) -> None:
         connection = await asyncpg.connect(server.dsn())
         try:
             for role in (OWNER, *map(rights.role, rights.RIGHTS)):
-                await _ensure_role(connection, role, vault.password_of(role).reveal())
+                await _ensure_role(connection, role, secrets.password_of(role).reveal())
             owner = await connection.fetchval(_QUERIES["owner"], NAME)
             if owner is None:
                 await connection.execute(f'CREATE DATABASE "{NAME}"')
@@ -87,11 +87,10 @@ async def _hand_over(server: PostgresServer) -> None:
         await connection.close()
 
 
-async def prepare(dsn: str, secrets: Vault, wanted: Workspace) -> list[str]:
-    """Apply migrations, make the workspace `default` and the one wanted, with their first keys. Returns the migrations
-    applied."""
+async def prepare(dsn: str, secrets: Vault, wanted: Workspace) -> None:
+    """Apply migrations, make the workspace `default` and the one wanted, with their first keys."""
     with named_errors():
-        applied = await migrate(dsn)
+        await migrate(dsn)
         connection = await asyncpg.connect(dsn)
         try:
             for workspace in dict.fromkeys((DEFAULT, wanted)):
@@ -99,7 +98,6 @@ async def prepare(dsn: str, secrets: Vault, wanted: Workspace) -> list[str]:
                 await key_registry.ensure(connection, secrets.key_pepper, workspace.id, secrets.key_of(workspace.id))
         finally:
             await connection.close()
-        return applied
 
 
 async def sign_in_link(dsn: str, workspace: str, base: str) -> str | None:

@@ -68,7 +68,7 @@ class Stores:
         return self.redis.url if self.redis else self._redis_url
 
     def check_redis(self) -> None:
-        """Raise LocalError unless Redis answers and is new enough to keep functions."""
+        """Raise LocalError unless Redis answers and is OLDEST_REDIS or newer."""
         try:
             client = redis_clients.blocking(Secret(self.redis_url), socket_timeout=5.0)
         except ValueError as error:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
+from postmeter.shared.apis.mail.events import Rejected
+from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
+
+
+def rejected(index: int, error: RequestError) -> Rejected:
+    """The report of one item's error."""
+    return Rejected(index, error.code, error.message, error.field)
 
 
 class OneOrMany:
@@ -31,3 +40,13 @@ class OneOrMany:
             found = json_bodies.decode(self._many, body)
         items: list[msgspec.Raw] = getattr(found, self._name)
         return items
+
+    def refusal(self, refused: list[Rejected]) -> dict[str, Any]:
+        """The answer about a list of which nothing can be accepted: the first item's error, and all of them."""
+        first = refused[0]
+        item = f"{self._name}[{first.index}]"
+        field = f"{item}.{first.field}" if first.field else item
+        return {
+            "error": {"code": first.code, "message": f"{item}: {first.message}", "field": field},
+            "rejected": refused,
+        }

@@ -24,8 +24,7 @@ from postmeter.shared.stream.streams import slot_of_name
 from postmeter.shared.text.quoting import quoted
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.requests import fields
-from postmeter.tracking.requests.lists import OneOrMany
-from postmeter.tracking.writes.messages import rejected
+from postmeter.tracking.requests.lists import OneOrMany, rejected
 
 MAX_RECIPIENTS = 1000
 MAX_COMMAS = 20 * MAX_RECIPIENTS
@@ -74,20 +73,13 @@ class Consents:
             except failures.ANSWERABLE as error:
                 refused.append(rejected(index, failures.answered(error, endpoint)))
         if refused and not accepted:
-            return 400, {"error": _inside(refused[0]), "rejected": refused}
+            return 400, _one_or_many.refusal(refused)
         await self._commit(accepted)
         return 202, ConsentsAnswer(len(accepted), refused)
 
     async def _commit(self, consents: list[Consent]) -> None:
         if consents:
             await self._committer.append([keyed(one) for one in consents])
-
-
-def _inside(first: Rejected) -> dict[str, str]:
-    """The error of a list in which nothing could be accepted, as of POST /v1/messages."""
-    item = f"recipients[{first.index}]"
-    field = f"{item}.{first.field}" if first.field else item
-    return {"code": first.code, "message": f"{item}: {first.message}", "field": field}
 
 
 def keyed(consent: Consent) -> tuple[int, bytes]:

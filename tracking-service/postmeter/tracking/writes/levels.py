@@ -70,10 +70,8 @@ class MessageLevels:
 
         hashes: of the recipients; asked for only where anybody has said anything.
         """
-        ceilings = await self._of(workspace)
-        return LevelCeilings(
-            ceilings, {} if ceilings is OPEN_CEILINGS else await self._choices(workspace, await hashes())
-        )
+        said = await self._of(workspace)
+        return LevelCeilings(said, {} if said is OPEN_CEILINGS else await self._choices(workspace, await hashes()))
 
     async def _of(self, workspace: int) -> Ceilings:
         """What the workspace has said. Raises RequestError 503 where that has never been read."""

@@ -46,7 +46,7 @@ from postmeter.tracking.html.scanner import MAX_LINKS, MAX_PIECES, TooManyLinks,
 from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.requests import fields
-from postmeter.tracking.requests.lists import OneOrMany
+from postmeter.tracking.requests.lists import OneOrMany, rejected
 from postmeter.tracking.writes import message_body
 from postmeter.tracking.writes.levels import LevelCeilings, MessageLevels
 
@@ -64,11 +64,6 @@ TURN_SECONDS = 20.0
 
 
 _one_or_many = OneOrMany(MessagesBody, "messages")
-
-
-def rejected(index: int, error: RequestError) -> Rejected:
-    """The report of one item's error."""
-    return Rejected(index, error.code, error.message, error.field)
 
 
 class Messages:
@@ -134,7 +129,7 @@ class Messages:
             # Opens and clicks must not wait until a thousand mails are done.
             await asyncio.sleep(0)
         if refused and not accepted:
-            return status, {"error": _inside(refused[0]), "rejected": refused}
+            return status, _one_or_many.refusal(refused)
         await self._commit(principal.workspace, records)
         return 201, MessagesAnswer(accepted, refused)
 
@@ -261,10 +256,3 @@ def _too_large(words: str, kind: type[RequestError] = RequestError) -> RequestEr
 
 def _offer(url: str) -> Unsubscribe:
     return Unsubscribe(url, {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": f"{FIELD}={VALUE}"})
-
-
-def _inside(first: Rejected) -> dict[str, str]:
-    """The error of a list in which nothing could be accepted."""
-    item = f"messages[{first.index}]"
-    field = f"{item}.{first.field}" if first.field else item
-    return {"code": first.code, "message": f"{item}: {first.message}", "field": field}

@@ -8,8 +8,11 @@ import redis.asyncio
 
 from postmeter.cli.local.processes.member import Member
 from postmeter.shared.auth.secret import Secret
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import redis_clients, streams
 
+_QUERIES = Queries("postmeter.cli.local.processes", "drain.sql")
 DRAIN_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 
@@ -31,17 +34,20 @@ async def _drain(postgres_dsn: str, redis_url: str, aggregator: Member) -> None:
     connection = await asyncpg.connect(postgres_dsn, timeout=2.0, command_timeout=2.0)
     client = redis_clients.client(Secret(redis_url), socket_timeout=2.0)
     try:
-        known = await connection.fetch("/* drain */ SELECT shard FROM shard")
-        ends = await _stream_ends(client, [row["shard"] for row in known])
+        ends = await _stream_ends(client, list(await _positions(connection)))
         while time.monotonic() < deadline and _alive(aggregator):
-            rows = await connection.fetch("/* drain */ SELECT shard, position FROM shard")
-            positions = {row["shard"]: _number(row["position"]) for row in rows}
+            positions = await _positions(connection)
             if all(positions.get(shard, (0, 0)) >= end for shard, end in ends.items()):
                 return
             await asyncio.sleep(_POLL_SECONDS)
     finally:
         await client.aclose()
         await connection.close()
+
+
+async def _positions(connection: Connection) -> dict[int, tuple[int, int]]:
+    """Up to where each shard's stream is counted."""
+    return {row["shard"]: _number(row["position"]) for row in await connection.fetch(_QUERIES["positions"])}
 
 
 async def _stream_ends(client: "redis.asyncio.Redis", shards: list[int]) -> dict[int, tuple[int, int]]:

@@ -1,0 +1,3 @@
+-- name: positions
+-- Up to where each stream is counted.
+SELECT shard, position FROM shard ORDER BY shard
