@@ -94,7 +94,7 @@ class WorkspaceRetention:
         n = 0
         for row in await connection.fetch(_QUERIES["months"], "event", over.oldest):
             low = datetime.strptime(row["month"], "%Y%m").replace(tzinfo=UTC).date()
-            bounds = _micros(low), _micros(min(partitions.add_months(low, 1), over.oldest))
+            bounds = _micros(low), _micros(partitions.add_months(low, 1))
             n += await _all(connection, "history", over.workspace, *bounds)
         return n
 

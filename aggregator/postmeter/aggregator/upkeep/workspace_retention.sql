@@ -25,7 +25,7 @@ gone AS (
 SELECT count(*) FROM gone;
 
 -- name: months
--- The beginnings of the months of table $1's partitions that may hold what is from before $2.
+-- The beginnings of the months of table $1's partitions that hold what is from before $2, the first of a month.
 SELECT DISTINCT substring(c.relname FROM '_(\d{6})$') AS month
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = $1::text::regclass AND substring(c.relname FROM '_(\d{6})$') < to_char($2::date, 'YYYYMM')
