@@ -215,6 +215,13 @@ def test_days_of_23_and_25_hours() -> None:
     assert len(buckets.starts(start, end, berlin, Resolution.HOUR)) == 25
 
 
+def test_a_day_that_a_zone_left_out_is_no_bucket() -> None:
+    zone = ZoneInfo("Pacific/Apia")
+    low, high = (datetime(*day, tzinfo=zone).astimezone(UTC) for day in ((2011, 12, 29), (2012, 1, 2)))
+    found = buckets.starts(low, high, zone, Resolution.DAY)
+    assert [f"{start.astimezone(zone):%m-%d}" for start in found] == ["12-29", "12-31", "01-01"]
+
+
 def test_weeks_start_on_monday() -> None:
     starts = buckets.starts(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 13, tzinfo=UTC), UTC, Resolution.WEEK)
     assert [s.isoformat()[:10] for s in starts] == ["2025-12-29", "2026-01-05", "2026-01-12"]

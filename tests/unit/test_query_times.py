@@ -121,5 +121,15 @@ def test_ranges() -> None:
     times.check_range(day, day + timedelta(days=times.MAX_DAYS), "from", "to")
     with pytest.raises(FieldRefused, match="before from"):
         times.check_range(day, day - timedelta(seconds=1), "from", "to")
+    with pytest.raises(FieldRefused, match="before from"):  # the day before, as a date
+        times.check_range(day, day, "from", "to", ends_a_day=True)
     with pytest.raises(FieldRefused, match=f"{times.MAX_DAYS} days"):
         times.check_range(day, day + timedelta(days=times.MAX_DAYS, seconds=1), "from", "to")
+
+
+def test_years() -> None:
+    for text in ("2000-01-01", "2000-01-01T00:00:00Z", "2100-12-31"):
+        times.instant(text, "from", UTC, last=False)
+    for text in ("1999-12-31", "1999-12-31T23:59:59Z", "2101-01-01"):
+        with pytest.raises(FieldRefused, match="years from 2000 to 2100"):
+            times.instant(text, "from", UTC, last=False)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.query.documents import window
+from postmeter.query.documents import vectis, window
 from postmeter.query.documents.window import Window, between, preset, read
 from postmeter.shared.errors import RequestError
 from postmeter.shared.text.stamps import stamp
@@ -123,3 +123,12 @@ def test_every_preset_ends_with_today(now: datetime) -> None:
         assert found.start.date() == now.date() - timedelta(days=days)
         assert found.end.date() == now.date()
         assert found == found.whole_days()
+
+
+def test_vectis_windows_are_whole_buckets_up_to_the_present_one() -> None:
+    noon, quarter = datetime(2026, 3, 1, 12, tzinfo=UTC), timedelta(minutes=15)
+    for now in (noon, noon + quarter - timedelta(microseconds=1)):
+        assert vectis.window("1h", now) == (noon - 3 * quarter, noon + quarter)
+    assert vectis.window("24h", noon) == (noon - timedelta(hours=23), noon + timedelta(hours=1))
+    midnight = datetime(2026, 3, 1, tzinfo=UTC)
+    assert vectis.window("7d", midnight) == (midnight - timedelta(days=6), midnight + timedelta(days=1))

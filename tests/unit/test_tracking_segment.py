@@ -1,5 +1,6 @@
 """The spool's files: whatever is torn, damaged or left from an earlier use, intact batches are read, and only those."""
 
+import contextlib
 import os
 import struct
 import tempfile
@@ -16,8 +17,10 @@ from postmeter.shared.storage import uuid7
 from postmeter.shared.stream import records
 from postmeter.shared.stream.records import Hit
 from postmeter.tracking.durable import segment
+from postmeter.tracking.durable.holder import LOCK
 from postmeter.tracking.durable.reserve import FILES, LEAST_FILE_BYTES, Reserve
-from postmeter.tracking.durable.segment import Segment, Spooled
+from postmeter.tracking.durable.segment import FRAME_BYTES, Segment, Spooled
+from postmeter.tracking.durable.spool import Spool, SpoolFull
 from postmeter.tracking.settings import TrackingSettings
 
 batches = st.builds(
@@ -149,6 +152,19 @@ def test_what_is_not_of_the_reserve_s_size_is_made_anew_and_never_more_than_aske
     assert second.bytes == size - LEAST_FILE_BYTES, "the file in use comes back"
     assert Reserve(tmp_path, 2 * size).bytes == 0
     assert Reserve(tmp_path, FILES * LEAST_FILE_BYTES - FILES).bytes == 0
+
+
+async def test_the_spool_never_takes_more_of_the_disk_than_it_may(tmp_path: Path) -> None:
+    set_aside = FILES * LEAST_FILE_BYTES
+    spool = Spool(tmp_path, "0123456789abcdef", set_aside + 3 * 8192, set_aside)
+    batch, written = Spooled(0, b"me-1", bytes(8192 - FRAME_BYTES)), 0
+    with contextlib.suppress(SpoolFull), contextlib.closing(spool):
+        while True:
+            await spool.write([batch])
+            written += 1
+            taken = sum(path.stat().st_size for path in spool.folder.iterdir() if path.name != LOCK)
+            assert taken <= set_aside + 3 * 8192
+    assert set_aside < written * 8192 <= set_aside + 3 * 8192, "what was set aside was used up before"
 
 
 def test_the_usual_reserve_takes_a_hundred_thousand_hits_one_by_one(tmp_path: Path) -> None:

@@ -163,3 +163,115 @@ def test_a_stream_goes_on_behind_its_last_event_and_ends_when_it_is_over(page: P
     assert states == ["connecting", "open", "cut", "open", "over"]
     assert asked == [None, "5-0"]
     assert evaluate("model/stream.js", expression, "/v1/closed") == [[], ["connecting", "failed"]]
+
+
+def test_a_frame_is_whole_however_its_bytes_come(evaluate: Evaluate) -> None:
+    expression = (
+        "const pieces = [...given].map((one) => new TextEncoder().encode(one));"
+        " const body = new ReadableStream({ pull: (to) => (pieces.length ? to.enqueue(pieces.shift()) : to.close()) });"
+        " const fetched = window.fetch;"
+        " window.fetch = async () => new Response(body);"
+        " const told = [];"
+        " const heard = { frame: ({ id, event, data }) => told.push([id, event, data]), state: () => {} };"
+        " try { await m.follow('/', heard, new AbortController().signal) } finally { window.fetch = fetched }"
+        " return told"
+    )
+    text = 'id: 1-0\nevent: counters\ndata: {"sent":\ndata: 1}\n\nid: 2-0\nevent: end\ndata: {}\n\n'
+    assert evaluate("model/stream.js", expression, text) == [["1-0", "counters", {"sent": 1}]]
+
+
+def test_how_sure_a_difference_is(evaluate: Evaluate) -> None:
+    given = [
+        ([1, 9], 0.0009, True), ([1, 9], 0.02, True), ([1, 9], 0.2, False), ([1, 9], 0.41, False),
+        ([1, 9], None, False), ([0, 0], 0.02, True), ([3, 3], 1, False),
+    ]  # fmt: skip
+    expression = (
+        "return given.map(([counts, p_value, is_significant]) =>"
+        " m.sureness({ p_value, is_significant }, counts.map((successes) => ({ successes, trials: 10 }))))"
+        ".map(({ kind, values }) => `${kind} ${values.n ?? ''}`.trim())"
+    )
+    told = ["very 1\u202f000", "sure 50", "unsure 5", "alike 4", "alone", "none", "equal"]
+    assert evaluate("model/comparison.js", expression, given) == told
+
+
+def test_much_less_mail_than_before_needs_attention(evaluate: Evaluate) -> None:
+    expression = (
+        "const of = (sent) => ({ sent, delivered: sent, hard_bounced: 0, soft_bounced: 0, complained: 0,"
+        " unique_unsubscribed: 0 });"
+        " return given.map(([now, before]) => m.findings(of(now), of(before), [], []).map(({ text }) => text))"
+    )
+    pairs = [(499, 1000), (500, 1000), (1, 199), (99, 200)]
+    assert evaluate("model/attention.js", expression, pairs) == [["volume"], [], [], ["volume"]]
+
+
+def test_what_is_asked_is_of_the_view_and_of_its_days_in_its_zone(evaluate: Evaluate) -> None:
+    view = {
+        "period": {"from": "2026-03-28", "to": "2026-03-29"}, "filters": {"campaign": ["a"]}, "zone": "Europe/Berlin",
+    }  # fmt: skip
+    expression = "const body = m.viewed(given, { filters: { domain: ['b'] } }); return [body.filters, m.windowOf(body)]"
+    filters, window = evaluate("model/requests.js", expression, view)
+    assert filters == {"campaign": ["a"], "domain": ["b"]}
+    assert window == {"from": "2026-03-27T23:00:00.000Z", "to": "2026-03-29T22:00:00.000Z"}
+    asked = (
+        "return given.map(([text, session]) => m.viewOf(new URLSearchParams(text), session))"
+        ".map(({ zone, who, filters }) => [zone, who, filters])"
+    )
+    berlin = {"timezone": "Europe/Berlin"}
+    addresses = [
+        ("zone=Asia/Tokyo&who=all&domain=a&domain=b&other=c", berlin), ("zone=Nowhere&who=nobody", berlin),
+    ]  # fmt: skip
+    assert evaluate("model/views.js", asked, addresses) == [
+        ["Asia/Tokyo", "all", {"domain": ["a", "b"]}],
+        ["Europe/Berlin", "proxies", {}],
+    ]
+
+
+def test_a_curve_leads_to_the_days_of_its_buckets_and_to_twice_as_many(evaluate: Evaluate) -> None:
+    rows = [{"timestamp": f"2026-01-{day}T00:00:00Z"} for day in ("05", "12", "19")]
+    view = {"period": {"first": "2026-01-07", "last": "2026-01-20", "days": 14}, "zone": "UTC"}
+    expression = (
+        "const days = (address) => ['from', 'to'].map((name) => new URL(address, location).searchParams.get(name));"
+        " const zoom = m.zoomed(given.rows, given.view);"
+        " const today = new Date().toISOString().slice(0, 10);"
+        " const now = { zone: 'UTC', period: { first: today, last: today, days: 1 } };"
+        " return [days(zoom(0, 0)), days(zoom(1, 2)), days(m.widened(given.view)), days(m.widened(now))[1] <= today]"
+    )
+    assert evaluate("model/curves.js", expression, {"rows": rows, "view": view}) == [
+        ["2026-01-07", "2026-01-11"],
+        ["2026-01-12", "2026-01-20"],
+        ["2025-12-31", "2026-01-27"],
+        True,
+    ]
+
+
+def test_a_filter_shows_what_fits_and_whatever_is_missing(evaluate: Evaluate) -> None:
+    rows = [
+        {"kind": "event", "event": {"type": kind, "verdict": verdict, "campaign": campaign}}
+        for kind, verdict, campaign in (("opened", "human", "a"), ("opened", "machine", "a"), ("clicked", "human", "b"))
+    ] + [{"kind": "gap"}]
+    filters = [
+        {"type": None, "verdict": None, "campaigns": []}, {"type": "opened", "verdict": None, "campaigns": []},
+        {"type": None, "verdict": "human", "campaigns": []}, {"type": None, "verdict": None, "campaigns": ["b"]},
+    ]  # fmt: skip
+    expression = "return given.filters.map((one) => given.rows.map((row) => m.fits(row, one)))"
+    assert evaluate("model/live.js", expression, {"rows": rows, "filters": filters}) == [
+        [True, True, True, True],
+        [True, True, False, True],
+        [True, False, True, True],
+        [False, False, True, True],
+    ]
+
+
+def test_ago_is_up_to_a_day(evaluate: Evaluate) -> None:
+    expression = (
+        "const now = Date.parse('2026-03-02T12:00:00Z');"
+        " return given.map((hours) => m.ago(now - hours * 3600000, 'UTC', now))"
+    )
+    told = evaluate("model/times.js", expression, [0, 23.99, 24, -1])
+    assert told == ["now", "23 hours ago", "1 Mar 2026, 12:00", "2 Mar 2026, 13:00"]
+
+
+def test_a_bounce_of_no_kind_is_a_bounce(evaluate: Evaluate) -> None:
+    given = [{"type": "bounced", "bounce_type": kind} for kind in (None, "hard")] + [{"type": "opened"}]
+    told = evaluate("model/events.js", "return given.map(m.happened)", given)
+    assert told == ["Bounced", "Bounced for good (hard)", "Opened"]

@@ -199,6 +199,8 @@ def test_the_best_hour_is_sure_only_where_chance_would_not_make_it_so(evaluate: 
     # Of many hours that are really alike, one is ahead by luck: this one would be sure against a single other one.
     ahead, other = hour(1000, 560, 100), hour(1000, 500, 95)
     assert (rivals([ahead, other]), len(rivals([ahead, *[other] * 30]))) == ([], 30)
+    # What is surely worse takes no part in the correction of the others.
+    assert rivals([hour(1000, 400, 100), hour(1000, 200, 100), hour(1000, 330, 100)]) == []
     # The most that scores can vary: all clicks are of opened messages.
     part, click = Fraction(1201, 2002), Fraction(301, 2002)
     mean = Fraction(3, 10) * part + Fraction(4, 10) * click + Fraction(3, 10) * Fraction(1, 2002)

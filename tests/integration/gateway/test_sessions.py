@@ -1,5 +1,6 @@
 """Sessions: the ways in, and what they stand for (ADR 0042)."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -80,12 +81,16 @@ async def test_an_api_key_signs_in_to_its_own_rights(place: PeopleGateway) -> No
 
 
 async def test_a_sign_in_link_works_once(place: PeopleGateway) -> None:
-    link = await place.link(await place.user(password=None))
+    user = await place.user(password=None)
+    link = await place.link(user)
     assert (await place.ask("GET", "/session")).status == 401
     cookie = await place.sign_in(link=link)
     assert (await place.ask(*READ, cookie=cookie)).status == 200
     again = await place.ask("POST", "/session", {"link": link})
     assert (again.status, again.body["error"]["code"], again.cookie) == (401, "UNAUTHORIZED", None)
+    link = await place.link(user)
+    at_once = await asyncio.gather(*(place.ask("POST", "/session", {"link": link}) for _ in range(5)))
+    assert sorted(answer.status for answer in at_once) == [204, 401, 401, 401, 401]
 
 
 @pytest.mark.parametrize("purpose", Purpose)

@@ -12,8 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from postmeter.query.exports import jobs
+from postmeter.query.exports.links import Links
 from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.auth import principal
+from postmeter.shared.auth.secret import Secret
 from tests.integration.export_service import NAME, Api, exporting, message, noon, series
 from tests.integration.running_query import Fact, sealed
 from tests.waiting import until
@@ -286,6 +288,14 @@ async def test_a_link_opens_one_file_for_its_time(api: Api) -> None:
             answers.add((answer.status, await answer.text()))
     assert [status for status, _ in answers] == [403]
     assert '"code":"INVALID_LINK"' in next(text for _, text in answers)
+
+
+def test_a_signature_is_of_a_link_s_parts_and_not_of_their_text() -> None:
+    links = Links(Secret("secret"), "http://gateway.example")
+    link = urlsplit(links.link("ab", "c", "key", datetime(2026, 3, 1, tzinfo=UTC)))
+    given = {name: value for name, (value,) in parse_qs(link.query).items()}
+    assert links.genuine("ab", "c", **given)
+    assert not links.genuine("a", "bc", **given)
 
 
 async def test_a_link_ends_with_who_asked_for_it(api: Api) -> None:

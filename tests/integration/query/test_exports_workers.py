@@ -90,6 +90,24 @@ async def test_two_that_take_at_once_never_get_one_workspace_s_jobs(api: Api) ->
         await api.here.pool.execute("DELETE FROM export")
 
 
+async def test_an_attempt_that_lost_its_lease_changes_nothing_while_another_is_at_work(api: Api) -> None:
+    table = api.made.worker.jobs
+    await table.order(api.workspace, ORDER, 1.0)
+    old = await table.take()
+    await api.here.pool.execute("UPDATE export SET lease_until = now()")
+    new = await table.take()
+    assert old is not None
+    assert new is not None
+    assert (old.attempt, new.attempt) == (1, 2)
+    assert not await table.renew(old, 50)
+    assert not await table.complete(old, "old", 1)
+    assert not await table.fail(old, "old")
+    await table.put_off(old, "old", 0.0)
+    await table.give_back(old)
+    assert await table.renew(new, 50)
+    assert await table.complete(new, "new", 1)
+
+
 async def test_a_workspace_never_holds_more_than_one_worker(api: Api) -> None:
     await fill(api.here, api.workspace, ROWS, noon())
     ids = [await api.order(export_type="messages") for _ in range(3)]

@@ -31,7 +31,7 @@ async def test_a_segment_that_cannot_be_deleted_is_not_appended_again(
     committer = Committer(appenders[1:], spool, metrics, "me", ShardCount(SHARDS))
     drainer = Drainer(appenders[0], spool, committer, metrics, ShardCount(SHARDS), 0)
     try:
-        await spool.write([Spooled(0, b"me-1", b"\x90")])
+        await spool.write([Spooled(SHARDS, b"me-1", b"\x90")])  # from when there was a shard more
         with monkeypatch.context() as disk, capture_logs() as lines:
 
             def fail(_: object, path: Path) -> None:
