@@ -165,6 +165,23 @@ def test_the_installers_words_are_shown_when_it_fails(clone: Clone) -> None:
     assert f"pip could not install what {RUN} names" in done.stderr
 
 
+def test_pips_that_run_at_once_share_the_names_of_the_locks_out(clone: Clone) -> None:
+    clone.installs("up")
+    clone.change("pyproject.toml")
+    (clone.folder / "broken").touch()
+    (clone.folder / ".venv/bin/python").write_text(
+        "#!/bin/sh\nwhile [ $# -gt 1 ]; do [ $1 = -r ] && cp $2 shared-${2##*share}; shift; done\n"
+    )
+    assert clone.run("up").returncode == 0
+    shared = [file.read_text() for file in clone.folder.glob("shared-*")]
+    names = [name for text in shared for name in set(re.findall("^[a-z].*?(?===)", text, re.MULTILINE))]
+    assert len(shared) > 1
+    assert sorted(names) == sorted(requirements(RUN).keys() | requirements(BUILD))
+    blocks = {block for text in shared for block in re.split(r"\n(?=\S)", text.strip())}
+    wanted = ((ROOT / lock).read_text().strip() for lock in (RUN, BUILD))
+    assert blocks == {block for text in wanted for block in re.split(r"\n(?=\S)", text)}
+
+
 @pytest.mark.parametrize("version", [(3, 6), (3, 8)])
 def test_the_script_can_be_read_by_old_pythons(version: tuple[int, int]) -> None:
     compile_old = f"import ast; ast.parse(open('postmeter').read(), feature_version={version})"
