@@ -62,19 +62,26 @@ def first_instant(at: datetime, unit: str, local: tzinfo) -> datetime:
     return at
 
 
+@lru_cache(maxsize=4096)
+def quarters(day: datetime, unit: str, local: tzinfo) -> list[tuple[datetime, object]]:
+    """The quarter-hours of a UTC day, each with the key of its bucket. One day is asked for in many ranges."""
+    return [(at, bucket_key(at, unit, local)) for at in (day + number * QUARTER for number in range(96))]
+
+
 @lru_cache(maxsize=64)
 def buckets(start: datetime, end: datetime, unit: str, local: tzinfo = UTC) -> dict[datetime, datetime]:
     """Of each quarter-hour in the range the first instant of its bucket, ascending. An empty range has none."""
     found: dict[datetime, datetime] = {}
     if start >= end:
         return found
-    at, key, begins = quarter(start), None, start
-    while at < end:
-        here = bucket_key(at, unit, local)
-        if here != key:
-            key, begins = here, first_instant(at, unit, local) if not found else at
-        found[at] = begins
-        at += QUARTER
+    first, day, key, begins = quarter(start), midnight(start.astimezone(UTC).date()), None, start
+    while day < end:
+        for at, here in quarters(day, unit, local):
+            if first <= at < end:
+                if here != key:
+                    key, begins = here, first_instant(at, unit, local) if not found else at
+                found[at] = begins
+        day += DAY
     return found
 
 
