@@ -12,6 +12,7 @@ from postmeter.aggregator.crew import Crew
 from postmeter.aggregator.errors import TROUBLE, ShardStalled
 from postmeter.aggregator.held import nowhere
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.store import server_run
 from postmeter.aggregator.stream.lease import Leases
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.shared.storage.postgres import Pool
@@ -32,6 +33,7 @@ class Shards:
         said: Callable[[], Awaitable[int | None]],
     ) -> None:
         """said: how many shards producers are told to use; None: as many as are configured."""
+        self._pool = pool
         self._settings = settings
         self._pause = settings.lease_seconds / ROUNDS_PER_LEASE
         self._counters = counters
@@ -66,6 +68,8 @@ class Shards:
         return nowhere([held for held in self._crew.held if held.slow]) or None
 
     async def _round(self) -> None:
+        async with self._pool.acquire() as connection:  # whoever's clock lets them count nothing leaves it to others
+            await server_run.compare_clocks(connection)
         await self._leases.enlist(max(self._settings.shards, await self._said_lately()))
         held = await self._leases.renew()
         leases = self._crew.leases
