@@ -25,7 +25,7 @@ SMALL = {
     "links": ["--sizes", "10000", "--copies", "1", "--links", "2"],
     "opcodes": ["--messages", "40", "--hits", "40", "--most", "3"],
     "queries": ["--data", "FOLDER", "--events", "3000", "--requests", "2", "--crowd", "4", "--only", "Vectis"],
-    "rollup": ["--messages", "100", "--hits", "200", "--rounds", "1", "--batch", "10", "--seconds", "0.2"],
+    "rollup": ["--messages", "100", "--hits", "200", "--rounds", "1", "--batch", "10", "--seconds", "1"],
     "screens": ["--data", "FOLDER", "--events", "3000", "--visits", "1", "--only", "Overview, 90 days, one"],
     "trickle": ["--rates", "40", "--seconds", "0.5", "--messages", "10"],
     "verdicts": ["--letters", "30", "--shuffle", "1"],
