@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
+from postmeter.gateway.keys import remembered
 from postmeter.gateway.keys.remembered import FRESH_SECONDS, GRACE_SECONDS, RETRY_SECONDS, Remembered
 from postmeter.shared.errors import Unavailable
 
@@ -40,3 +41,22 @@ async def test_one_asks_a_hanging_postgres_and_the_others_are_served_meanwhile()
         with pytest.raises(Unavailable):
             await known.find("key")
     assert [line["event"] for line in lines] == ["Keys cannot be looked up: Postgres does not answer"]
+
+
+async def test_what_is_large_is_remembered_by_its_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A principal may have a thousand domains; ten thousand of these would be gigabytes."""
+    monkeypatch.setattr(remembered, "MOST_WEIGHT", 100)
+    asked: list[str] = []
+
+    async def look_up(key: str) -> str:
+        asked.append(key)
+        return key
+
+    known = Remembered("Keys", look_up, lambda: 0.0, weigh=len)
+    small, large, other = "s", "l" * 60, "o" * 60
+    for key in (small, large, other, small, other, large):
+        assert await known.find(key) == key
+    # The two that are large do not fit together; the small one went with the first of them.
+    assert asked == [small, large, other, small, large]
+    assert await known.find("x" * 101) == "x" * 101
+    assert not known._known

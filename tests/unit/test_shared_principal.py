@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from postmeter.shared.apis.table import ENDPOINTS
-from postmeter.shared.auth import principal, sealed
+from postmeter.shared.auth import api_keys, principal, sealed
 from postmeter.shared.auth.principal import Principal, authorize
 from postmeter.shared.auth.sealed import LIFETIME, TOLERANCE, Seals
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http import refusals
 from postmeter.shared.storage import sources
 
 SECRET = Secret("one")
@@ -142,3 +143,14 @@ def test_a_header_of_another_kind_is_refused() -> None:
     assert refused(sealed.seal(sources.HEADER, source, SECRET, *REQUEST))
     # Not by its form: a source's header holds whatever it likes.
     assert refused(sealed.seal(sources.HEADER, WHO, SECRET, *REQUEST))
+
+
+@pytest.mark.parametrize("size", [1, 20, 253])
+def test_whoever_is_confined_to_many_domains_fits_into_a_head(size: int) -> None:
+    """Else whatever a key asks of tracking-service is a 431."""
+    most = principal.DOMAINS_CHARS // (size + 3)
+    domains = ["d" * size] * most
+    assert principal.fits(domains)
+    assert not principal.fits([*domains, "d" * size])
+    who = structs.replace(WHO, domains=domains, scopes=list(api_keys.SCOPES), request_id="r" * 64)
+    assert len(sealed.seal(principal.HEADER, who, SECRET, *REQUEST)) < refusals.FIELDS_LIMIT - 12_000

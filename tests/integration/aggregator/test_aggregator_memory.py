@@ -7,6 +7,8 @@ from contextlib import suppress
 import asyncpg
 import pytest
 from asyncpg.pgproto.pgproto import UUID
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.fold import engagements, moments
@@ -14,6 +16,8 @@ from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.clicks import settle
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.states import PLAIN, Known
+from postmeter.aggregator.metrics import AggregatorMetrics
+from postmeter.aggregator.store import dimensions
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.store.messages import Made
 from postmeter.aggregator.verdicts.agent_names import AgentNames
@@ -313,3 +317,15 @@ async def test_who_registers_old_messages_again_holds_up_the_others_once(at: Ben
     assert stored[0] > 4 + 6
     counts = "SELECT array_agg(n ORDER BY n) FROM (SELECT count(*) AS n FROM message GROUP BY workspace) AS c"
     assert await at.value(counts) == [7, 15]
+
+
+async def test_names_of_campaigns_are_remembered_by_their_size(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each may have 2 KB: two hundred thousand of them were half of what a container has."""
+    monkeypatch.setattr(dimensions, "REMEMBERED_CHARACTERS", 1000)
+    made = dimensions.Dimensions(100, AggregatorMetrics(CollectorRegistry()))
+    kept = []
+    for n in range(4):
+        of = replace(registration(n), campaign=f"c{n}", campaign_name="x" * 600)
+        await made.prepare(at.db, [of], [])
+        kept.append(len(made._campaigns))
+    assert kept == [1, 2, 1, 2]

@@ -4,11 +4,13 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
+from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.upkeep.erasure.step import Step
 from postmeter.shared.stream.events import EventType
-from postmeter.shared.stream.records import Mail
+from postmeter.shared.stream.records import Mail, Record
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration
 from tests.integration.erasing import erasures
 from tests.integration.flushes import sides
@@ -94,3 +96,23 @@ async def test_a_message_that_a_webhook_told_of_first_is_one_before_it_is_erased
     assert await at.value("SELECT count(*) FROM mail WHERE provider_message <> '' OR flags & 1024 = 0") == 0
     assert await at.value("SELECT count(*) FROM event") == 0
     assert await at.total() == {"sent": 1, "replies": 1, "unique_replies": 1}
+
+
+async def test_a_message_that_is_registered_again_after_its_erasure_stays_one(at: Bench) -> None:
+    """As by a sender who tells all of them once more: what its provider tells by name is of it still."""
+    mail = Mail("src", ADA.to_hash, "", "", "", "", campaign="", template="", tags=[])
+    async with sides(at, 1) as (side,), erasures(at) as erasing:
+        await side.flush([ADA])
+        await erase(at)
+        while await erasing._round():
+            pass
+        after = await at.value("SELECT (extract(epoch FROM clock_timestamp()) * 1e6)::bigint")
+        names: dict[str, Any] = {"provider": ADA.provider, "provider_message": ADA.provider_message, "mail": mail}
+        await side.flush([msgspec.structs.replace(ADA, at=after)])
+        told: list[Record] = [event(EventType.DELIVERED, None, after, **names)]
+        with pytest.raises(OutOfStep):  # for the job has erased what it remembers
+            await side.flush(told)
+        await side.flush(told)
+    assert await at.value("SELECT count(*) FROM message") == 1
+    assert await at.value("SELECT count(*) FROM mail WHERE to_hash <> ''") == 0
+    assert (await at.total())["delivered"] == 1

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 import redis
 
+from postmeter.query.documents import vectis
 from postmeter.shared.auth import principal
 from postmeter.shared.stream import live_totals, streams
 from postmeter.shared.stream.live_totals import LiveTotals
@@ -346,3 +347,13 @@ async def test_a_key_may_name_many_domains_and_a_url_be_long(api: Api) -> None:
     headers = sealed(api.workspace, role="domain_admin", domains=domains)
     data = await api.data(f"/api/v1/analytics?period=7d&x={'y' * 30_000}", headers)
     assert (data["totals"]["sent"], len(data["domains"])) == (342, 1)
+
+
+async def test_more_domains_than_one_answer_holds_are_asked_for_one_by_one(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectis, "MOST_DOMAINS", 1)
+    await the_document_s_example(api)
+    status, answer = await api.get("/api/v1/analytics")
+    assert (status, answer["error"]["code"]) == (400, "RESULT_TOO_LARGE")
+    assert (await api.get(f"/api/v1/analytics?domain_id={FIRST}"))[0] == 200

@@ -173,13 +173,19 @@ async def test_what_answers_hold_that_nobody_takes_is_bounded(monkeypatch: pytes
     app = web.Application()
     app.router.add_get("/{whose}", answered)
     async with listening(web.AppRunner(app, access_log=None)) as url, aiohttp.ClientSession() as session:
-        slow = await session.get(f"{url}/a?safe")
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)  # else the kernel may take all of it
+        slow.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+        reader, writer = await asyncio.open_connection(sock=slow)
+        writer.write(b"GET /a?safe HTTP/1.0\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
         statuses = {}
         for asked in ("a?safe", "a", "b?safe"):
             async with session.get(f"{url}/{asked}") as answer:
                 statuses[asked] = answer.status
         # What has changed something is answered in any case; of two callers neither waits for the other.
         assert statuses == {"a?safe": 503, "a": 200, "b?safe": 200}
-        assert len(await slow.read()) == size
+        assert len(await reader.read()) == size
+        writer.close()
         async with session.get(f"{url}/a?safe") as answer:
             assert len(await answer.read()) == size

@@ -1,16 +1,19 @@
 """POST /v1/events: what is recorded, what is a repetition, what is refused."""
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import redis
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.stream.records import Event, Record, Refusal, idempotency_key
-from postmeter.shared.stream.streams import slot_of, slot_of_key, slot_of_name
+from postmeter.shared.stream.streams import events_seen, slot_of, slot_of_key, slot_of_name
+from postmeter.tracking.writes import events
 from tests.integration.tracking_service import SHARDS, WORKSPACE, Service, batches, once
 from tests.integration.tracking_writes import NDJSON, SENT, error, events_of, micros, now
 
@@ -90,6 +93,23 @@ def test_a_repetition_within_one_request_is_a_duplicate(service: Service) -> Non
     assert (outcome["accepted"], outcome["duplicates"]) == (1, 1)
     assert [(one["index"], one["code"]) for one in outcome["rejected"]] == [(2, "IDEMPOTENCY_CONFLICT")]
     assert len(events_of(service, message)) == 1
+
+
+def test_so_many_idempotency_keys_of_a_day_are_kept(service: Service) -> None:
+    """Each takes 150 bytes of what hits need, for a day: one key of an API could fill it within minutes."""
+    day = int(time.time()) // events.SEEN_SECONDS
+    counts = [events_seen(WORKSPACE, one) for one in (day, day + 1)]
+    message = str(uuid.uuid4())
+    sent = {"events": [{"type": "sent", "message_id": message, "id": f"{n} of {message}"} for n in range(2)]}
+    with redis.Redis.from_url(service.redis_url) as client:
+        client.mset(dict.fromkeys(counts, events.MOST_SEEN - 1))
+        try:
+            assert service.post("/v1/events", sent).json()["accepted"] == 2
+            outcome = service.post("/v1/events", sent).json()
+        finally:
+            client.delete(*counts)
+    # The second counts once as well, by the aggregator's own memory.
+    assert (outcome["accepted"], outcome["duplicates"]) == (1, 1)
 
 
 def test_48_the_same_key_with_another_event_is_a_conflict(service: Service) -> None:

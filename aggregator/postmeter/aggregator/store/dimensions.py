@@ -32,6 +32,8 @@ _PARTS = {
 _FIND, _MAKE = (_QUERIES[name].format(**_PARTS) for name in ("find_series", "make_series"))
 
 REMEMBERED = 200_000
+REMEMBERED_CHARACTERS = 1 << 24
+"""Of campaigns' ids and names, which may have 500 each."""
 
 
 _FIELDS = ["from_domain" if name == "domain" else name for name in Series._fields]
@@ -79,16 +81,18 @@ class Dimensions:
         """Of the series that are remembered, but for those that stand for all beyond a limit."""
         self._domains: set[tuple[int, str]] = set()
         self._campaigns: dict[tuple[int, str], tuple[int, str]] = {}
+        self._characters = 0
 
     def forget(self) -> None:
         """Remember nothing."""
-        self._series, self._domains, self._campaigns, self.senders = {}, set(), {}, {}
+        self._series, self._domains, self._campaigns, self.senders, self._characters = {}, set(), {}, {}, 0
 
     async def prepare(
         self, connection: Connection, registrations: list[Registration], events: Iterable[Event]
     ) -> dict[Series, int]:
         """Make what these need. Returns the id of every series they belong to."""
-        if len(self._series) + len(self._domains) + len(self._campaigns) > REMEMBERED:
+        size = len(self._series) + len(self._domains) + len(self._campaigns)
+        if size > REMEMBERED or self._characters > REMEMBERED_CHARACTERS:
             self.forget()
         received = {(e.workspace, e.domain) for e in events if is_alone(e)}
         domains = received.union(map(_DOMAIN, registrations))
@@ -122,6 +126,7 @@ class Dimensions:
             rows = [(*key, name, at) for key, (at, name) in sorted(named.items())]
             await connection.execute(_QUERIES["make_campaigns"], *zip(*rows, strict=True))
             self._campaigns.update(named)
+            self._characters += sum(len(campaign) + len(name) for (_, campaign), (_, name) in named.items())
 
     async def resolve(
         self, connection: Connection, wanted: set[Series], firsts: Mapping[Series, Registration] = _NO_FIRSTS

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import msgspec
 
 from postmeter.shared.auth import api_keys, fingerprints
+from postmeter.shared.auth.principal import fits
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import PostmeterError
 from postmeter.shared.privacy import audit
@@ -144,6 +145,8 @@ def read_domains(names: Sequence[str]) -> list[str]:
         except ValueError:
             message = f"{quoted(name)} is not a domain name, such as shop.example (--domain)"
             raise KeyRefused("domains", message) from None
+    if not fits(found):
+        raise KeyRefused("domains", "these are too many, or too long, for one key: use several")
     return _each_once(found)
 
 

@@ -22,7 +22,8 @@ LOOK_UP_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 """After a failed look-up, how long what is known is served without another attempt; then one tries, and the others are
 served meanwhile, too."""
-REMEMBERED = 10_000
+REMEMBERED, MOST_WEIGHT = 10_000, 32 << 20
+"""Values, and what they weigh together: bytes of what may be large in them, about."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -36,7 +37,8 @@ class _Seen(Generic[V]):
 
 
 class Remembered(Generic[K, V]):
-    """Finds values by `look_up`, which returns None for what is not there (any more).
+    """Finds values by `look_up`, which returns None for what is not there (any more). Bounded in number and in weight;
+    those that were looked up longest ago go first.
 
     what: their name in the plural. now: seconds of a clock that never goes back. grace_seconds: how long what was found
     stays good while Postgres does not answer.
@@ -48,12 +50,15 @@ class Remembered(Generic[K, V]):
         look_up: Callable[[K], Awaitable[V | None]],
         now: Clock = time.monotonic,
         grace_seconds: float = GRACE_SECONDS,
+        weigh: Callable[[V], int] = lambda _: 0,
     ) -> None:
         self._what = what
         self._look_up = look_up
         self._now = now
         self._grace_seconds = grace_seconds
         self._known: OrderedDict[K, _Seen[V]] = OrderedDict()
+        self._weigh = weigh
+        self._weight = 0
         self._down_until = 0.0
         self._failures = logs.Seldom(f"{what} cannot be looked up: Postgres does not answer")
 
@@ -80,13 +85,15 @@ class Remembered(Generic[K, V]):
 
     def forget(self, key: K) -> None:
         """Look it up the next time."""
-        self._known.pop(key, None)
+        known = self._known.pop(key, None)
+        if known is not None:
+            self._weight -= self._weigh(known.value)
 
     def _remember(self, key: K, value: V | None, now: float) -> None:
+        self.forget(key)
         if value is None:
-            self.forget(key)
             return
         self._known[key] = _Seen(value, now)
-        self._known.move_to_end(key)
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        self._weight += self._weigh(value)
+        while len(self._known) > REMEMBERED or self._weight > MOST_WEIGHT:
+            self.forget(next(iter(self._known)))

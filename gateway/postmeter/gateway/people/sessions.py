@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from postmeter.gateway.keys.holders import weight
 from postmeter.gateway.keys.remembered import Clock, Remembered
 from postmeter.gateway.people import bearer_tokens, roles
 from postmeter.gateway.people.browser.kinds import Browser
@@ -68,7 +69,9 @@ class Sessions:
         self._pool = pool
         self._writes = writes
         self._now = now
-        self._known: Remembered[Id, _Session] = Remembered("Sessions", self._look_up, now)
+        self._known: Remembered[Id, _Session] = Remembered(
+            "Sessions", self._look_up, now, weigh=lambda session: weight(session.holder.principal)
+        )
 
     async def verify(self, *tokens: str, is_use: bool = True) -> Holder:
         """Who holds the session. Raises RequestError 401, or 503 when it cannot be looked up now.

@@ -14,7 +14,7 @@ import msgspec
 from postmeter.gateway.people import links, roles, sessions
 from postmeter.gateway.people.links import Purpose
 from postmeter.shared.apis.people.users import ROLES
-from postmeter.shared.auth.principal import Principal
+from postmeter.shared.auth.principal import Principal, fits
 from postmeter.shared.errors import PostmeterError
 from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.audit import Action
@@ -122,9 +122,12 @@ def check(role: str, domains: Sequence[str] | None) -> list[str] | None:
     if domains is None:
         return None
     try:
-        return sorted({domain_names.normal(name) for name in domains})
+        names = sorted({domain_names.normal(name) for name in domains})
     except ValueError:
         raise UserRefused("domains", "domains takes domain names, such as shop.example") from None
+    if not fits(names):
+        raise UserRefused("domains", "domains has too many names, or too long ones, for one user")
+    return names
 
 
 async def listed(connection: Connection | Pool, workspace: str | None) -> list[User]:

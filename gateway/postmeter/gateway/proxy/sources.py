@@ -24,7 +24,7 @@ class SourceBook:
 
     def __init__(self, pool: Pool, now: Clock = time.monotonic) -> None:
         self._pool = pool
-        self._known = Remembered("Webhooks", self._look_up, now, GRACE_SECONDS)
+        self._known = Remembered("Webhooks", self._look_up, now, GRACE_SECONDS, _weight)
 
     async def find(self, provider: str, source_id: str) -> SealedSource:
         """The source. Raises RequestError 404, or 503 when it cannot be looked up now."""
@@ -44,6 +44,10 @@ class SourceBook:
             secret=row["secret"],
             options=msgspec.json.decode(row["options"], type=dict[str, str]),
         )
+
+
+def _weight(source: SealedSource) -> int:
+    return len(source.secret) + sum(map(len, source.options.values()))
 
 
 def _unknown() -> RequestError:

@@ -23,7 +23,7 @@ from postmeter.query.engine.query import Query, Resolution
 from postmeter.query.requests.handler import Asked, Clock
 from postmeter.shared.apis.documents import vectis as api
 from postmeter.shared.apis.table import ENDPOINTS
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import RequestError, ResultTooLarge
 from postmeter.shared.http.answers import json
 from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Pool
@@ -54,6 +54,8 @@ _FOREIGN = {
 """Names of parameters that only other paths have, each with the first path of the table that has it."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TOTALS = LiveTotals.__struct_fields__
+MOST_DOMAINS = 100_000
+"""Of a workspace, all in one answer: the document has no pages, and any name may be a domain that mail came to."""
 REDIS_SECONDS = 0.5
 """How long the live totals wait for Redis."""
 
@@ -90,7 +92,11 @@ class Analytics:
     async def _all(self, asked: Asked, period: str, start: datetime, end: datetime) -> api.AllDomains:
         query = Query(scope=asked.scope, metrics=_METRICS, start=start, end=end, dimensions=("domain",))
         counted = {row.keys[0]: row.values for row in await self._engine.rows(query)}
-        domains = await self._pool.fetch(_QUERIES["domains"], asked.scope.workspace, asked.scope.domains)
+        domains = await self._pool.fetch(
+            _QUERIES["domains"], asked.scope.workspace, asked.scope.domains, MOST_DOMAINS + 1
+        )
+        if len(domains) > MOST_DOMAINS:
+            raise ResultTooLarge(f"The workspace has more than {MOST_DOMAINS} domains: ask for one.", "domain_id")
         totals = dict(zip(_METRICS, (sum(v) for v in zip(*counted.values(), strict=True)), strict=False))
         totals = {metric: totals.get(metric, 0) for metric in _METRICS}
         nothing = (0,) * len(_METRICS)

@@ -1,8 +1,8 @@
 -- name: domains
--- The domains of workspace $1, the oldest first; only those named in $2 unless that is null.
+-- The domains of workspace $1, the oldest first; only those named in $2 unless that is null. At most $3.
 SELECT id, name FROM domain
 WHERE workspace = $1 AND ($2::text[] IS NULL OR name = ANY ($2::text[]))
-ORDER BY id
+ORDER BY id LIMIT $3
 
 -- name: domain
 -- The name of domain $2 of workspace $1.

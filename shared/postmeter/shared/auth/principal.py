@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from postmeter.shared.apis.endpoint import Endpoint
@@ -33,6 +35,17 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         if self.role != "domain_admin" and self.domains is None:
             return None
         return tuple(sorted({name.lower() for name in self.domains or []}))
+
+
+DOMAINS_CHARS = 32_000
+"""Characters of the names of a caller's domains, and three for each: sealed they are a header of 45 KB, and
+tracking-service takes 60 of all.
+"""
+
+
+def fits(domains: Iterable[str]) -> bool:
+    """Whether a caller may be confined to so many, each being so long."""
+    return sum(len(name) + 3 for name in domains) <= DOMAINS_CHARS
 
 
 NOBODY = Principal(key_id="", workspace=0, workspace_id="", role="domain_admin", scopes=[], domains=[])

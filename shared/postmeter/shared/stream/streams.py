@@ -102,3 +102,8 @@ def purchase_answer(workspace: int, event_id: str) -> str:
 def event_seen(workspace: int, key: bytes) -> str:
     """String, kept a day: the digest of an event known under this idempotency key."""
     return f"postmeter:seen:{{{workspace}}}:{key.hex()}"
+
+
+def events_seen(workspace: int, day: int) -> str:
+    """String, kept two days: how many of these were kept that day, counted since 1970."""
+    return f"postmeter:seen:{{{workspace}}}:{day}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -21,7 +22,7 @@ from postmeter.shared.http.answers import json
 from postmeter.shared.process import logs
 from postmeter.shared.stream.records import Event
 from postmeter.shared.stream.redis_clients import FAILURES
-from postmeter.shared.stream.streams import event_seen, slot_of_event
+from postmeter.shared.stream.streams import event_seen, events_seen, slot_of_event
 from postmeter.tracking.durable import outgoing
 from postmeter.tracking.durable.batch import Keyed
 from postmeter.tracking.durable.committer import Committer
@@ -33,7 +34,10 @@ from postmeter.tracking.writes.event_batch import Item
 
 # How long a repetition is told as one; the aggregator's own memory is longer and decides what counts.
 SEEN_SECONDS = 86_400
-
+MOST_SEEN = 500_000
+"""Of one workspace in a day. Each takes 150 bytes of Redis, which hits need: where it is full they go to the spool, and
+then nowhere. Repetitions of further ones count once as well; they are only not told as such.
+"""
 
 MOST_KEPT = 100
 """Items of one request that could not be read and are put aside; all are reported."""
@@ -75,7 +79,7 @@ class Events:
         fresh, keyless = read.keyed, read.keyless
         if read.forbidden and len(read.forbidden) == len(items):
             raise read.forbidden[0]
-        again = await self._part_known(principal.workspace, fresh, outcome)
+        again, room = await self._part_known(principal.workspace, fresh, outcome)
         if len(items) == 1 and outcome.rejected and outcome.rejected[0].code == _conflict[0]:
             raise RequestError(409, *_conflict, "id")
         events = [event for _, event in fresh.values()]
@@ -86,7 +90,7 @@ class Events:
             if number % 50 == 49:  # hits have their turn: to mask one reason full of addresses takes long enough
                 await asyncio.sleep(0)
         await self._committer.append(keyed)
-        await self._remember(principal.workspace, events)
+        await self._remember(principal.workspace, events[:room])
         outcome.accepted = len(events) + len(keyless)
         outcome.rejected.sort(key=lambda one: one.index)
         for label, count in (
@@ -99,27 +103,29 @@ class Events:
 
     async def _part_known(
         self, workspace: int, fresh: dict[bytes, tuple[int, Event]], outcome: EventsAnswer
-    ) -> list[Event]:
-        """Those that were taken before, taken out of `fresh`; conflicts are taken out of both.
+    ) -> tuple[list[Event], int]:
+        """Those that were taken before, taken out of `fresh`; conflicts are taken out of both. And how many more of the
+        workspace may be remembered today.
 
         Without Redis everything passes as new: the aggregator then finds the repetitions.
         """
         again: list[Event] = []
         if not fresh or not self._committer.redis_up:
-            return again
+            return again, 0
         keys = list(fresh)
+        names = [events_seen(workspace, _today()), *(event_seen(workspace, key) for key in keys)]
         try:
-            known = await self._redis.mget([event_seen(workspace, key) for key in keys])
+            count, *known = await self._redis.mget(names)
         except FAILURES as failure:
             logs.get().warning("idempotency keys not looked up", error=logs.words(failure))
-            return again
+            return again, 0
         for key, digest in zip(keys, known, strict=True):
             if digest is not None:
                 index, event = fresh.pop(key)
                 _repeat(outcome, index, digest, event)
                 if digest == event.digest:
                     again.append(event)
-        return again
+        return again, max(0, MOST_SEEN - int(count or 0))
 
     async def _remember(self, workspace: int, events: list[Event]) -> None:
         if not events or not self._committer.redis_up:
@@ -128,9 +134,16 @@ class Events:
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for event in events:
                     pipeline.set(event_seen(workspace, event.key), event.digest, ex=SEEN_SECONDS, nx=True)
+                today = events_seen(workspace, _today())
+                pipeline.incrby(today, len(events))
+                pipeline.expire(today, 2 * SEEN_SECONDS)
                 await pipeline.execute(raise_on_error=False)
         except FAILURES as failure:
             logs.get().warning("idempotency keys not kept", error=logs.words(failure))
+
+
+def _today() -> int:
+    return int(time.time()) // SEEN_SECONDS
 
 
 async def _read(principal: Principal, items: list[Item], outcome: EventsAnswer, endpoint: Endpoint) -> _Reading:

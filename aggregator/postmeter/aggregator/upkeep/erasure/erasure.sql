@@ -245,9 +245,9 @@ SELECT e.workspace, e.digest, e.at, e.message FROM unnest($1::int[], $2::bytea[]
 JOIN erased e ON e.workspace = n.workspace AND e.digest = n.digest;
 
 -- name: named_anew
--- Names ($1 workspaces, $2 digests) are registered anew.
-DELETE FROM erased e USING unnest($1::int[], $2::bytea[]) AS n (workspace, digest)
-WHERE e.workspace = n.workspace AND e.digest = n.digest;
+-- Names ($1 workspaces, $2 digests) are registered anew, of messages $3: not of those that lost them.
+DELETE FROM erased e USING unnest($1::int[], $2::bytea[], $3::uuid[]) AS n (workspace, digest, message)
+WHERE e.workspace = n.workspace AND e.digest = n.digest AND e.message <> n.message;
 
 -- name: nameless
 -- Those of the messages ($1 workspaces, $2 ids) that were erased.

@@ -77,10 +77,11 @@ class Erased:
             else:
                 self._message[place] = row["message"].bytes
 
-    def named_anew(self, names: Iterable[Digest]) -> None:
-        """Note that these names belong to new messages."""
-        for place in names:
-            self._message.pop(place, None)
+    def named_anew(self, names: Iterable[tuple[Digest, bytes]]) -> None:
+        """Note that these names belong to these messages, if they are others than before."""
+        for place, message in names:
+            if self._message.get(place) != message:
+                self._message.pop(place, None)
 
     def bury(self, name: Digest, message: bytes) -> None:
         """Note that this name belongs to a nameless message."""
@@ -207,14 +208,14 @@ async def _withhold_registrations(connection: Connection, found: Intake, erased:
     kept: list[Registration] = []
     buried: list[tuple[int, bytes, int, UUID]] = []
     named: list[tuple[int, str, str, UUID]] = []
-    anew: list[Digest] = []
+    anew: list[tuple[Digest, bytes]] = []
     for one in found.registrations:
         if one.workspace in erased.workspaces and one.provider_message:
             erased.awaited[one.workspace, _name(one)] = one.message
         if not erased.recipient(one.workspace, one.to_hash, one.at):
             kept.append(one)
             if one.workspace in erased.workspaces and one.provider_message:
-                anew.append((one.workspace, _name(one)))
+                anew.append(((one.workspace, _name(one)), one.message))
             continue
         kept.append(_nameless(one))
         if one.provider_message:
@@ -222,7 +223,8 @@ async def _withhold_registrations(connection: Connection, found: Intake, erased:
             named.append((one.workspace, one.provider, one.provider_message, UUID(one.message)))
     found.registrations = kept
     if anew:
-        await connection.execute(QUERIES["named_anew"], *zip(*sorted(anew), strict=True))
+        rows = [(*place, UUID(message)) for place, message in sorted(anew)]
+        await connection.execute(QUERIES["named_anew"], *zip(*rows, strict=True))
         erased.named_anew(anew)
     if buried:
         await connection.execute(QUERIES["bury"], *zip(*buried, strict=True))

@@ -10,6 +10,7 @@ from uuid import UUID
 from aiohttp import web
 
 from postmeter.query.documents.native.message_search import STATUS
+from postmeter.query.requests import fitting
 from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis.mail.message_events import HistoryEvent, MessageEventsAnswer, MessageHistory
 from postmeter.shared.errors import RequestError
@@ -21,7 +22,9 @@ from postmeter.shared.text.stamps import stamp
 
 QUERIES = Queries("postmeter.query.documents.native", "message_events.sql")
 MAX_EVENTS = 1_000
-"""Of the latest; a message seldom has more than ten, but anybody may go on fetching its pixel for ever."""
+"""Of the latest, fewer where their texts are long (fitting.py). A message seldom has more than ten, but anybody may go
+on fetching its pixel for ever.
+"""
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 
@@ -45,7 +48,7 @@ class MessageEvents:
             row = await connection.fetchrow(QUERIES["message"], workspace, message, asked.scope.domains)
             if row is None:
                 raise unknown
-            events = await connection.fetch(QUERIES["events"], workspace, message, MAX_EVENTS)
+            events, _ = await fitting.rows(connection, QUERIES["events"], workspace, message, MAX_EVENTS)
         return json(MessageEventsAnswer(message_of(row, [event_of(event) for event in reversed(events)])))
 
 
