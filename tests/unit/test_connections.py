@@ -66,3 +66,17 @@ def test_named_networks_are_free() -> None:
 def test_what_is_not_a_network_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"does not appear|has host bits"):
         read_networks(text)
+
+
+def test_so_many_are_taken_and_one_more_is_not() -> None:
+    connections, _ = bounded(2, 1)
+    assert connections.admit("192.0.2.1") is None
+    assert connections.admit("192.0.2.2") is None
+    refused = connections.admit("192.0.2.3")
+    assert refused is not None
+    assert refused.status == 503
+    connections.release("192.0.2.3")
+    connections.release("192.0.2.2")
+    refused = connections.admit("192.0.2.1")
+    assert refused is not None
+    assert refused.status == 429

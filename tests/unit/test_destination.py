@@ -70,6 +70,7 @@ def test_other_characters_are_percent_encoded_as_utf8(text: str) -> None:
         "https://a:b@evil.example",
         "https://good.example%40evil.example@x.example/",
         "https://good.example\\@evil.example",
+        "https://evil.example\\.good.example/",
         "https://evil.example\t/",
         "https://evil.example/ x",
         "https://evil.example/\n",
@@ -128,6 +129,7 @@ def test_the_limit_is_in_bytes() -> None:
     start = "https://a.example/"
     fitting = start + "a" * (MAX_BYTES - len(start))
     assert location(fitting) == fitting
+    assert location(start + "ü" * ((MAX_BYTES - len(start)) // 2)).endswith("%C3%BC")
     for too_long in (fitting + "a", start + "ü" * (MAX_BYTES // 2)):
         with pytest.raises(DestinationRefused, match="longer"):
             location(too_long)

@@ -13,6 +13,7 @@ from postmeter.shared.privacy.levels import Level, Levels
 from postmeter.shared.storage import uuid7
 from postmeter.tracking.html.instrumentation import Instrument, Instrumented, hidden_link, pixel
 from postmeter.tracking.html.placeholders import holds_placeholder
+from postmeter.tracking.html.scanner import MAX_LINKS, TooManyLinks
 
 KEYS = KeyRing({1: b"k" * 32})
 BASE = "https://t.example.net/base"
@@ -304,3 +305,28 @@ def test_the_pixel_stands_before_the_last_end_of_the_body_or_at_the_end(html: st
     (source,) = Hrefs(pixel.text).pixels
     token = urlsplit(source).path.removeprefix("/base" + OPEN_PATH)
     assert KEYS.verify(token.encode(), OPEN) == (7, MESSAGE)
+
+
+def test_a_level_decides_whom_links_name_and_whether_there_is_a_trap() -> None:
+    html, source = '<a href="https://a.example/">x</a>', uuid7.new().bytes
+    levels = Levels(Level.ANONYMOUS, Level.ANONYMOUS)
+    done = INSTRUMENT.apply(html, 7, MESSAGE, levels, source=source, honeypot=True)
+    assert done.honeypot_url is None
+    token = urlsplit(done.links[0].tracking_url).path.removeprefix("/base" + CLICK_PATH).encode()
+    assert KEYS.verify_one_of((CLICK,), token, b"https://a.example/") == (CLICK, 7, source, Level.ANONYMOUS)
+    token = done.html.partition(OPEN_PATH)[2].partition('"')[0].encode()
+    assert KEYS.verify_one_of((OPEN,), token) == (OPEN, 7, source, Level.ANONYMOUS)
+
+
+def test_only_amp_refuses_a_pixel_without_https() -> None:
+    plain = Instrument(KEYS, "http://localhost:8081")
+    full = Levels(Level.FULL, Level.FULL)
+    assert "<img " in plain.apply("<p>Hello</p>", 7, MESSAGE, full).html
+    assert "<amp-img " not in plain.apply("<html amp4email><body>Hello</body></html>", 7, MESSAGE, full).html
+
+
+def test_a_mail_has_so_many_links_and_not_one_more() -> None:
+    link = '<a href="https://a.example/">x</a>'
+    assert len(apply(link * MAX_LINKS).splices) == MAX_LINKS + 1
+    with pytest.raises(TooManyLinks):
+        apply(link * (MAX_LINKS + 1))

@@ -148,6 +148,7 @@ def test_whatever_it_is_given_it_ends_and_stays_within(html: str) -> None:
         ("&ampx", "&ampx"),
         ("&notit;", "&notit;"),
         ("&copy=1", "&copy=1"),
+        ("&copy;=1", "\xa9=1"),
         ("&;&#;&#x;", "&;&#;&#x;"),
         ("&AMP;", "&"),
         ("&NotEqualTilde;", "\u2242\u0338"),

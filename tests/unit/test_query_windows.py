@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from postmeter.query.documents import vectis, window
 from postmeter.query.documents.window import Window, between, preset, read
+from postmeter.query.requests import times
 from postmeter.shared.errors import RequestError
 from postmeter.shared.text.stamps import stamp
 
@@ -132,3 +133,11 @@ def test_vectis_windows_are_whole_buckets_up_to_the_present_one() -> None:
     assert vectis.window("24h", noon) == (noon - timedelta(hours=23), noon + timedelta(hours=1))
     midnight = datetime(2026, 3, 1, tzinfo=UTC)
     assert vectis.window("7d", midnight) == (midnight - timedelta(days=6), midnight + timedelta(days=1))
+
+
+def test_a_window_has_ten_years_at_most() -> None:
+    start = datetime(2015, 1, 1, tzinfo=UTC)
+    end = start + timedelta(days=times.MAX_DAYS)
+    assert read(None, stamp(start), stamp(end), NOW).end_exclusive == end
+    with pytest.raises(RequestError, match="days at most"):
+        read(None, stamp(start), stamp(end + timedelta(seconds=1)), NOW)
