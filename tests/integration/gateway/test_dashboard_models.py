@@ -171,9 +171,10 @@ def test_a_frame_is_whole_however_its_bytes_come(evaluate: Evaluate) -> None:
         " const body = new ReadableStream({ pull: (to) => (pieces.length ? to.enqueue(pieces.shift()) : to.close()) });"
         " const fetched = window.fetch;"
         " window.fetch = async () => new Response(body);"
-        " const told = [];"
-        " const heard = { frame: ({ id, event, data }) => told.push([id, event, data]), state: () => {} };"
-        " try { await m.follow('/', heard, new AbortController().signal) } finally { window.fetch = fetched }"
+        " const [told, stop] = [[], new AbortController()];"
+        " const heard = { frame: ({ id, event, data }) => told.push([id, event, data]),"
+        "   state: ({ kind }) => kind === 'cut' && stop.abort() };"
+        " try { await m.follow('/', heard, stop.signal) } finally { window.fetch = fetched }"
         " return told"
     )
     text = 'id: 1-0\nevent: counters\ndata: {"sent":\ndata: 1}\n\nid: 2-0\nevent: end\ndata: {}\n\n'
