@@ -275,6 +275,12 @@ def test_explore_asks_only_for_what_goes_together(evaluate: Evaluate) -> None:
         assert by != "currency" or metric in ("conversions", "revenue")
         assert metric != "revenue" or by == "currency"
         assert metric not in ("received", "spam", "size_bytes") or by in ("", "domain")
+    asked = "return given.map((text) => m.questionOf(new URLSearchParams(text)).metrics)"
+    several = [
+        "metric=sent&metric=received&metric=opens&metric=clicks&metric=sent&metric=bounced",
+        "metric=received&metric=sent",
+    ]
+    assert evaluate("model/questions.js", asked, several) == [["sent", "opens", "clicks"], ["received"]]
 
 
 def test_every_reason_of_a_bounce_has_words() -> None:
