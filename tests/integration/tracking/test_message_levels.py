@@ -104,7 +104,8 @@ async def test_the_lowest_ceiling_decides_and_is_named(
     await db.execute("INSERT INTO privacy_domain VALUES ($1, 'shop.example', 0, 1)", WORKSPACE)
 
     async def known() -> bool:
-        return bool(registered(service)["tracking"]["opens"] == "last_date")
+        tracking = registered(service)["tracking"]
+        return bool((tracking["opens"], tracking["clicks"]) == ("last_date", "pseudonymous"))  # of both tables
 
     await until(known)
     await db.executemany(

@@ -148,12 +148,13 @@ class StreamReader:
         """
         now = time.monotonic()
         stood = self._stood.setdefault(shard, deque())
+        if stood and _order(position) < _order(stood[-1][1]):  # Postgres or the stream was set back
+            stood.clear()
         stood.append((now, position))
         while len(stood) > 1 and stood[1][0] <= now - TRIM_MARGIN_MS / 1000:
             stood.popleft()
         since, then = stood[0]
-        # Where Postgres or the stream was set back since, no further than what is counted now.
-        milliseconds, sequence = min(_order(then), _order(position))
+        milliseconds, sequence = _order(then)
         if milliseconds and since <= now - TRIM_MARGIN_MS / 1000:
             await self._look(shard, position)
             await self._client.xtrim(streams.stream(shard), minid=f"{milliseconds}-{sequence + 1}", approximate=False)

@@ -33,11 +33,11 @@ class OneOrMany:
         try:
             found = self._many.decode(body)
         except msgspec.ValidationError:  # by its first field, if it is one thing
-            if getattr(json_bodies.decode(self._either, body), self._name) is msgspec.UNSET:
+            if getattr(json_bodies.decode(self._either, body, in_parts=True), self._name) is msgspec.UNSET:
                 return None
-            found = json_bodies.decode(self._many, body)
+            found = json_bodies.decode(self._many, body, in_parts=True)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            found = json_bodies.decode(self._many, body)
+            found = json_bodies.decode(self._many, body, in_parts=True)
         items: list[msgspec.Raw] = getattr(found, self._name)
         return items
 

@@ -61,7 +61,7 @@ def _events(body: bytes) -> list[msgspec.Raw]:
     if json_bodies.has_more_commas(body, MAX_COMMAS):
         raise _too_many()
     try:
-        return json_bodies.decode(_list_decoder, body).events
+        return json_bodies.decode(_list_decoder, body, in_parts=True).events
     except (RequestError, FieldRefused) as error:
         raise _explained(body, error) from None
 
@@ -69,7 +69,7 @@ def _events(body: bytes) -> list[msgspec.Raw]:
 def _explained(body: bytes, error: RequestError | FieldRefused) -> RequestError | FieldRefused:
     """What to do instead, if the body is an event or lines of them."""
     try:
-        bare = json_bodies.decode(_bare_decoder, body)
+        bare = json_bodies.decode(_bare_decoder, body, in_parts=True)
     except (RequestError, FieldRefused) as other:
         if json_bodies.TRAILING in other.message:
             return RequestError(400, "INVALID_JSON", f"This is not one JSON value. For lines of them: {_WRAP}.")

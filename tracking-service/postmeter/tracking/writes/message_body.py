@@ -91,6 +91,6 @@ async def recipient_hashes(items: Sequence[bytes | msgspec.Raw]) -> set[str]:
         if number and number % HASHED_AT_ONCE == 0:
             await asyncio.sleep(0)
         with suppress(RequestError, FieldRefused):
-            recipient, _ = fields.address("to", json_bodies.decode(_recipient_decoder, item).to)
+            recipient, _ = fields.address("to", json_bodies.decode(_recipient_decoder, item, in_parts=True).to)
             found.add(recipients.hash_of(recipient))
     return found
