@@ -1,9 +1,10 @@
 -- name: create
 -- Add key $1 to workspace $2 (public id): HMAC $3, role $4, scopes $5, domains $6, name $7. No row without workspace, or
--- where $8 keys of it are good, or those that are would have more than $9 domains together.
+-- where $8 keys of it are good, or those that are would have more than $9 domains together; without domains it adds none.
 INSERT INTO api_key (id, workspace, hmac, role, scopes, domains, name)
 SELECT $1, number, $3, $4, $5, $6, $7 FROM workspace
-WHERE id = $2 AND (SELECT count(*) < $8 AND coalesce(sum(cardinality(domains)), 0) + coalesce(cardinality($6::text[]), 0) <= $9
+WHERE id = $2 AND (SELECT count(*) < $8 AND (
+        coalesce(cardinality($6::text[]), 0) = 0 OR coalesce(sum(cardinality(domains)), 0) + cardinality($6::text[]) <= $9)
     FROM api_key WHERE workspace = number AND revoked_at IS NULL)
 ON CONFLICT (id) DO NOTHING
 RETURNING created_at

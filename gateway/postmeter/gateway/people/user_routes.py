@@ -70,7 +70,7 @@ class UserRoutes:
             roles.require_may_give(caller, after.principal)
             if after != before:
                 _require_other(caller, before)
-                if after.domains != before.domains:
+                if len(after.domains or ()) > len(before.domains or ()):
                     await _require_room(connection, after)
                 await users.change(connection, after)
             if after != before or given.reset:

@@ -1,9 +1,10 @@
 -- name: create
 -- Add user $2 with email $3, role $4 and domains $5 to workspace $1 (public id). No row without workspace, where it has one
--- of that email, or $6 users, or they would have more than $7 domains together.
+-- of that email, or $6 users, or they would have more than $7 domains together; without domains the user adds none.
 INSERT INTO user_account (workspace, id, email, role, domains)
 SELECT number, $2, $3, $4, $5 FROM workspace
-WHERE id = $1 AND (SELECT count(*) < $6 AND coalesce(sum(cardinality(domains)), 0) + coalesce(cardinality($5::text[]), 0) <= $7
+WHERE id = $1 AND (SELECT count(*) < $6 AND (
+        coalesce(cardinality($5::text[]), 0) = 0 OR coalesce(sum(cardinality(domains)), 0) + cardinality($5::text[]) <= $7)
     FROM user_account WHERE workspace = number)
 ON CONFLICT (workspace, email) DO NOTHING
 RETURNING workspace
