@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from postmeter.gateway.proxy import neighbour
+from postmeter.shared.apis.endpoint import Service
 from postmeter.shared.auth import sealed
 from postmeter.shared.auth.secret import Secret
 from tests.integration.running_gateway import bearer, client, gateway, raw_service
@@ -97,6 +99,17 @@ async def test_exchanged_urls_are_told(postgres_dsn: str, redis_url: str, tmp_pa
             looped = await failed(tracking, another)
         assert looped.keys() == {"query"}
         assert "at POSTMETER_QUERY_URL is a gateway" in looped["query"]
+
+
+@pytest.mark.parametrize("answer", ["204 No Content", "503 Service Unavailable", "405 Not Allowed\r\nAllow: GET, HEAD"])
+async def test_a_proxy_that_answers_of_every_path_is_no_gateway(answer: str) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {answer}\r\n\r\n".encode())
+        writer.close()
+
+    async with raw_service(talk) as url:
+        await neighbour.check(Service.QUERY, url)
 
 
 async def test_a_refusal_that_breaks_off_is_no_fault_of_ours(postgres_dsn: str) -> None:
