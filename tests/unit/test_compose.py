@@ -18,7 +18,7 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.cli.main import main
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.query.settings import QuerySettings
-from postmeter.shared.process import settings
+from postmeter.shared.process import ops, settings, shared_answers
 from postmeter.shared.storage import rights
 from postmeter.tracking.settings import TrackingSettings
 
@@ -74,7 +74,11 @@ def test_a_service_can_read_its_settings_and_gets_nothing_else(service: str, var
     # As its own role (ADR 0029), with the password that Postgres was given for it.
     password = environment("postgres", variables)[f"{service.upper()}_PASSWORD"]
     assert given["POSTMETER_POSTGRES_DSN"] == f"postgresql://{rights.role(service)}:{password}@postgres/postmeter"
-    assert given["POSTMETER_OPS_PORT"] in str(SERVICES[service]["healthcheck"]["test"])
+    health = SERVICES[service]["healthcheck"]
+    assert given["POSTMETER_OPS_PORT"] in str(health["test"])
+    # Who asks while another is being answered waits for that, a rest, and the next answer.
+    patience = [int(re.findall(r"timeout=(\d+)", str(health["test"]))[0]), int(health["timeout"].removesuffix("s"))]
+    assert 2 * ops.CHECK_SECONDS + shared_answers.MOST_REST < patience[0] < patience[1]
     assert SERVICES[service]["command"] == ["run", service]
 
 

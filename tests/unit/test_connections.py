@@ -80,3 +80,12 @@ def test_so_many_are_taken_and_one_more_is_not() -> None:
     refused = connections.admit("192.0.2.1")
     assert refused is not None
     assert refused.status == 429
+
+
+def test_so_many_of_each_are_taken_however_many_there_are_of_all() -> None:
+    refused = TrackingMetrics(CollectorRegistry()).connections_refused
+    connections = Connections(2, 2, (), refused, assured=1)
+    assert [connections.admit(f"192.0.2.{n}") for n in (1, 1, 2, 3)] == [None] * 4
+    error = connections.admit("192.0.2.2")
+    assert error is not None
+    assert error.status == 503

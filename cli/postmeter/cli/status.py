@@ -19,7 +19,7 @@ from postmeter.cli.local.lock import held
 from postmeter.shared.errors import PostmeterError
 
 SECONDS = 5.0
-"""For an answer; a service's own checks take two at most."""
+"""For an answer; a service's own checks take two at most, and as long again with a rest between while others ask."""
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Ops ports are at hand: a proxy that the environment names (http_proxy) does not reach them."""
 

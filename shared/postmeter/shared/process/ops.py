@@ -34,8 +34,10 @@ CHECK_SECONDS = 2.0
 LOOK_SECONDS = 5.0
 """Between two looks at the checks for the metric postmeter_ready."""
 STOP_SECONDS = 10.0
-CONNECTIONS, OF_ONE = 512, 128
-"""At once, in all and of one address: whoever floods the port keeps no probe out."""
+CONNECTIONS, OF_ONE, ASSURED = 512, 128, 4
+"""At once, in all and of one address; of each one so many however many there are, so that no flood from other addresses
+keeps a probe out.
+"""
 REASON_CHARS = 1000
 STOPPING = "the service was told to stop; what still comes is answered"
 _CLOCKS = Clocks()
@@ -74,7 +76,7 @@ async def start(
     app = web.Application()
     app.cleanup_ctx.append(readiness.looking)
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", alive), web.get("/readyz", readiness.answer)])
-    connections = Connections(CONNECTIONS, OF_ONE, (), of_port.connections_refused)
+    connections = Connections(CONNECTIONS, OF_ONE, (), of_port.connections_refused, ASSURED)
     runner = AppRunner(app, clocks, connections, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     try:

@@ -1,4 +1,4 @@
-"""How many connections a public port has, of all clients and of each."""
+"""How many connections a port has, of all clients and of each."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ class Connections:
     """Counts connections. `most`: of all clients; `most_of_one`: of one address, of IPv6 one /64; 0: not bounded.
 
     free: networks that are not bounded by `most_of_one`, for many clients may stand behind one address of theirs.
+    assured: so many of one address are taken however many there are of all.
     """
 
-    def __init__(self, most: int, most_of_one: int, free: tuple[Network, ...], refused: Counter) -> None:
+    def __init__(
+        self, most: int, most_of_one: int, free: tuple[Network, ...], refused: Counter, assured: int = 0
+    ) -> None:
         self._most = most
         self._most_of_one = most_of_one
         self._free = free
+        self._assured = assured
         self._refused = refused
         self._of_one: dict[str, int] = {}
         self.open = 0
@@ -38,7 +42,7 @@ class Connections:
         self.open += 1
         client = self._client(peer)
         count = self._of_one[client] = self._of_one.get(client, 0) + 1
-        if self.open > self._most:
+        if self.open > self._most and count > self._assured:
             self._refused.labels("all").inc()
             message = "This server has as many connections as it takes."
             return RequestError(503, "TOO_MANY_CONNECTIONS", message, None, {"Retry-After": "1"})
