@@ -121,6 +121,7 @@ def _proxy(
 
     share = max(1, settings.service_requests // WORKSPACE_SHARE)
     requests = settings.service_requests, share, max(1, share // SOURCE_SHARE)
+    answers = LargeAnswers()
     return Proxy(
         routes=Routes(),
         callers=own.callers,
@@ -132,8 +133,8 @@ def _proxy(
         upstreams={service: upstream(service, *requests) for service in (Service.TRACKING, Service.QUERY)},
         downloads=upstream(Service.QUERY, DOWNLOADS, DOWNLOADS // WORKSPACE_SHARE, DOWNLOADS_OF_ONE),
         live=upstream(Service.QUERY, LIVE, LIVE // LIVE_SHARE),
-        large=LargeBodies(),
-        answers=LargeAnswers(),
+        large=LargeBodies(answers),
+        answers=answers,
         secret=settings.internal_secret,
         metrics=metrics,
         hops=hops,

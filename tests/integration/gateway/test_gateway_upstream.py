@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from postmeter.gateway.proxy import upstream
+from postmeter.gateway.proxy import answer, upstream
+from postmeter.shared.http import large_answers
 from tests.integration.gateway_calls import before, door
 from tests.integration.running_gateway import Talk, echo, raw_service, service, speak
 from tests.product import free_port
@@ -143,6 +144,33 @@ async def test_long_answers_are_passed_back_whole(shared_postgres_dsn: str) -> N
 
     async with before(shared_postgres_dsn, long) as at:
         assert (await at.ask("GET", "/api/v1/analytics"))[2] == content
+
+
+async def test_what_services_answers_hold_that_nobody_takes_is_bounded(
+    shared_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 16 << 20
+    asked = []
+    monkeypatch.setattr(answer, "WHOLE", size)  # the kernel may take all of a smaller one
+    monkeypatch.setattr(large_answers, "MOST", 40 << 20)
+
+    async def large(request: web.Request) -> web.Response:
+        asked.append(request.method)
+        return web.Response(body=bytes(size))
+
+    async with before(shared_postgres_dsn, large, service_requests=4) as at:
+        host, _, port = at.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1 << 10)
+        writer.write(f"GET /api/v1/analytics HTTP/1.0\r\nAuthorization: Bearer {at.key}\r\n\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        assert await at.error("GET", "/api/v1/analytics") == (503, "UNAVAILABLE")
+        assert len((await at.ask("POST", "/v1/events", data=b"{}"))[2]) == size  # it has happened
+        monkeypatch.setattr(large_answers, "MOST", 30 << 20)
+        assert await at.error("POST", "/v1/events", data=b"{}") == (503, "UNAVAILABLE")  # it has not
+        assert len(await reader.read()) == size
+        writer.close()
+        assert len((await at.ask("POST", "/v1/events", data=b"{}"))[2]) == size
+    assert asked == ["GET", "GET", "POST", "POST"]
 
 
 async def test_a_restarting_service_is_waited_for(shared_postgres_dsn: str) -> None:

@@ -9,13 +9,20 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from prometheus_client import Histogram
 
+from postmeter.shared.apis.table import ENDPOINTS
+from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.errors import Unavailable
-from postmeter.shared.http import large_answers
+from postmeter.shared.http import bodies, concurrency, large_answers
+from postmeter.shared.http.answerer import Answerer, Asked
 from postmeter.shared.http.large_answers import LargeAnswers
+from postmeter.shared.http.ports import Clocks
+from postmeter.shared.http.server import AppRunner
+from tests import sealing
 from tests.integration.every_port import Port, every_port
 from tests.integration.misbehaving_clients import DRIP_SECONDS, SECONDS, Misdeed, answer, connect, heard_of, says
-from tests.integration.running_query import listening
+from tests.integration.running_query import INTERNAL, listening, sealed
 from tests.product import wait_for
 
 SHORT = {"header_timeout": 1.5, "body_timeout": 1.5, "idle_timeout": 1.5}
@@ -161,9 +168,10 @@ def is_free(port: Port) -> bool:
 async def test_what_answers_hold_that_nobody_takes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     size, answers = 16 << 20, LargeAnswers()
     monkeypatch.setattr(large_answers, "MOST", 40 << 20)
+    kept = bytes(size)
 
     async def answered(request: web.Request) -> web.StreamResponse:
-        response = web.Response(body=bytes(size))
+        response = web.Response(body=kept if "kept" in request.query else bytes(size))
         try:
             await answers.send(request.path, request, response, safe="safe" in request.query)
         except Unavailable:
@@ -172,20 +180,68 @@ async def test_what_answers_hold_that_nobody_takes_is_bounded(monkeypatch: pytes
 
     app = web.Application()
     app.router.add_get("/{whose}", answered)
-    async with listening(web.AppRunner(app, access_log=None)) as url, aiohttp.ClientSession() as session:
-        slow = socket.socket()
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)  # else the kernel may take all of it
-        slow.connect(("127.0.0.1", int(url.rpartition(":")[2])))
-        reader, writer = await asyncio.open_connection(sock=slow)
-        writer.write(b"GET /a?safe HTTP/1.0\r\n\r\n")
+    runner = AppRunner(app, Clocks(), shutdown_timeout=0.1)
+    async with listening(runner) as url, aiohttp.ClientSession() as session:
+        reader, writer = await slow(url, b"GET /a?safe&kept HTTP/1.0\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
         statuses = {}
-        for asked in ("a?safe", "a", "b?safe"):
+        for asked in ("a?safe", "a?safe&kept", "a", "b?safe"):
             async with session.get(f"{url}/{asked}") as answer:
                 statuses[asked] = answer.status
-        # What has changed something is answered in any case; of two callers neither waits for the other.
-        assert statuses == {"a?safe": 503, "a": 200, "b?safe": 200}
+                assert answer.status == 503 or len(await answer.read()) == size
+        # What two are sent lies in memory once. What has changed something is answered in any case; of two callers
+        # neither waits for the other.
+        assert statuses == {"a?safe": 503, "a?safe&kept": 200, "a": 200, "b?safe": 200}
         assert len(await reader.read()) == size
         writer.close()
         async with session.get(f"{url}/a?safe") as answer:
             assert len(await answer.read()) == size
+            assert "Connection" not in answer.headers
+        assert runner.server is not None
+        runner.server.pre_shutdown()
+        async with session.get(f"{url}/a?safe") as answer:
+            assert len(await answer.read()) == size
+            assert answer.headers["Connection"] == "close"
+
+
+async def test_slow_readers_of_two_workspaces_hold_no_turns_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reads two answers slowly, which is all turns of a process; it gets no third, and nothing is done for it."""
+    monkeypatch.setattr(large_answers, "MOST", 50 << 20)
+    monkeypatch.setattr(concurrency, "TURN_SECONDS", 0.5)
+    body = bytes(2 * bodies.LARGE)
+    done: list[int] = []
+
+    async def handler(given: Asked) -> web.StreamResponse:
+        assert len(await given.read()) == len(body)
+        done.append(given.principal.workspace)
+        return web.Response(body=bytes(16 << 20))
+
+    row = next(one for one in ENDPOINTS if (one.method, one.path) == ("POST", "/v1/messages"))
+    requests = Histogram("seconds", "Of requests.", ["endpoint", "status"], registry=None)
+    app = web.Application()
+    app.add_routes(Answerer(Seals(INTERNAL), requests).routes([row], lambda _: handler))
+    async with listening(AppRunner(app, Clocks(), shutdown_timeout=0.1)) as url, sealing.session() as session:
+        readers = []
+        for workspace in (1, 2, 1, 2):
+            ((name, text),) = sealed(workspace, scopes=["track"]).items()
+            who = sealing.line(f"{name}: {text}", row.method, row.path)
+            head = f"POST {row.path} HTTP/1.1\r\nHost: t\r\nContent-Length: {len(body)}\r\n{who}\r\n\r\n"
+            readers.append(await slow(url, head.encode() + body))
+            assert await readers[-1][0].readline() == b"HTTP/1.1 200 OK\r\n"
+        for workspace, status in ((3, 200), (1, 503)):
+            async with session.post(url + row.path, data=body, headers=sealed(workspace, scopes=["track"])) as answer:
+                assert answer.status == status
+                await answer.read()
+        for _, writer in readers:
+            writer.close()
+    assert done == [1, 2, 1, 2, 3]
+
+
+async def slow(url: str, request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection that has asked; of the answer only a little is taken until it is read."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)  # else the kernel may take all of it
+    connection.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+    reader, writer = await asyncio.open_connection(sock=connection)
+    writer.write(request)
+    return reader, writer

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import ClientError, ClientResponse, web
 
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http.protocol import begin
 from postmeter.shared.http.refusals import finish
 from postmeter.shared.process import logs
 
@@ -88,7 +89,7 @@ async def _stream(
         # Else the kernel takes megabytes at once, and for a slow reader nothing moves for longer than it may.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     piece = await answer.content.read(PIECE)
-    await response.prepare(request)
+    await begin(request, response)
     while piece:
         await _taken(response.write(piece))
         if until is not None and (last := await until()) is not None:

@@ -118,10 +118,20 @@ class Proxy:
         if caller is not None:
             trace.belongs_to(caller.workspace_id)
         counted = await self.limits.count(caller.workspace, endpoint.limit) if caller is not None else {}
+        names = _names(endpoint, caller, request.raw_path.partition("?")[0])
+        safe = endpoint.method == "GET" or endpoint.service is Service.QUERY
+        response: web.StreamResponse
         try:
+            if not safe:
+                self.answers.require_room(names[0])
             if endpoint.service is Service.GATEWAY:
-                return await self._own(request, endpoint, caller, request_id, counted)
-            return await self._pass_on(request, endpoint, caller, request_id, counted, trace)
+                response = await self._own(request, endpoint, caller, request_id, counted)
+            else:
+                response = await self._pass_on(request, endpoint, caller, names, request_id, counted, trace)
+            if caller is not None or endpoint.service is not Service.GATEWAY:
+                # A page is the same for everybody, and lies here once.
+                await self.answers.send(names[0], request, response, safe=safe)
+            return response
         except failures.ANSWERABLE as error:
             # No name for it here: this frame and it would hold each other, and the body with them.
             raise _with_headers(failures.answered(error, endpoint), counted) from None
@@ -145,8 +155,6 @@ class Proxy:
                 response = await handler(request, caller, read)
         response.headers.update(counted)
         finish(response, request_id)
-        if caller is not None:  # a page is the same for everybody, and lies here once
-            await self.answers.send(caller.workspace, request, response, safe=endpoint.method == "GET")
         return response
 
     async def _body(self, request: web.BaseRequest, endpoint: Endpoint) -> IncomingBody | None:
@@ -163,11 +171,15 @@ class Proxy:
         request: web.BaseRequest,
         endpoint: Endpoint,
         caller: Principal | None,
+        names: tuple[Hashable, ...],
         request_id: str,
         counted: dict[str, str],
         trace: Trace,
     ) -> web.StreamResponse:
-        """The service's answer, with the headers of the limit that it was `counted` against."""
+        """The service's answer, with the headers of the limit that it was `counted` against.
+
+        names: whose turn it takes.
+        """
         headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
         if endpoint.service is Service.TRACKING:
             client = client_of(request, self.hops)
@@ -177,9 +189,8 @@ class Proxy:
         if caller is not None:
             who = msgspec.structs.replace(caller, request_id=request_id)
             headers[principal.HEADER] = self._seal(principal.HEADER, who, endpoint, request)
-        names = _names(endpoint, caller, path := request.raw_path.partition("?")[0])
         if endpoint.path == webhooks.PATH:
-            *_, provider, source_id = path.split("/")
+            *_, provider, source_id = request.raw_path.partition("?")[0].split("/")
             source = await self.sources.find(provider, source_id)
             # Who knows a source's URL needs no key: beside the workspace's own turns, and of its webhooks' only a part.
             names = (("webhooks", source.workspace), source.id)

@@ -1,7 +1,7 @@
 """What stands between a service's router and its handlers, the same for every row of the endpoint table.
 
 It verifies the caller by the gateway's seal and checks scope and role; it bounds the body as the row says, and has a
-large one take its turn, until its answer has been taken; it bounds what large answers hold; it turns what is raised
+large one take its turn, until its answer is made; it bounds what large answers hold; it turns what is raised
 into an error in the envelope of the row's document; and it measures how long that took.
 """
 
@@ -74,8 +74,8 @@ class Answerer:
         self._requests = requests
         self._explain = explain
         self._tracing = tracing
-        self._large = LargeBodies()
         self._answers = LargeAnswers()
+        self._large = LargeBodies(self._answers)
         self._refused = logs.Seldom("requests are refused for now")
 
     def routes(self, endpoints: Iterable[Endpoint], handler_of: Callable[[Endpoint], Handler]) -> list[web.RouteDef]:
@@ -113,10 +113,13 @@ class Answerer:
                     trace.belongs_to(who.workspace_id)
                     authorize(endpoint, who)
                 exemplar = {"request_id": request_id, **trace.exemplar} if request_id else {}
+                safe = endpoint.service is Service.QUERY
+                if not safe:
+                    self._answers.require_room(whose)
                 async with self._large.of(whose, request) as turn:
                     response = await handler(Asked(request, endpoint, who, source, turn))
-                    ended = time.perf_counter()
-                    await self._answers.send(whose, request, response, safe=endpoint.service is Service.QUERY)
+                ended = time.perf_counter()
+                await self._answers.send(whose, request, response, safe=safe)
             except Exception as error:
                 response = self._failure(error, endpoint, request, request_id)
                 ended = time.perf_counter()

@@ -12,6 +12,7 @@ from aiohttp.web_exceptions import HTTPException
 from postmeter.shared.errors import RequestError, Unavailable
 from postmeter.shared.http import refusals
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
+from postmeter.shared.http.large_answers import LargeAnswers
 
 PIECE = 64 * 1024
 """Bytes of inflated text at once."""
@@ -137,10 +138,11 @@ def _broken() -> RequestError:
 
 class LargeBodies:
     """Large bodies take turns, for each needs several times its size in memory. These are the turns of one process, for
-    all endpoints that take such bodies.
+    all endpoints that take such bodies. answers: what the process's large answers hold.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, answers: LargeAnswers) -> None:
+        self._answers = answers
         self._limiter = ConcurrencyLimiter(AT_ONCE, OF_A_WORKSPACE)
 
     @asynccontextmanager
@@ -148,7 +150,7 @@ class LargeBodies:
         """What reading awaits once the body is a large one; its turn lasts until the block ends.
 
         workspace: whose turns these are.
-        Raises Unavailable, from the turn, if none comes free in time.
+        Raises Unavailable, from the turn, if none comes free in time, or the workspace has too many answers to take.
         """
         async with AsyncExitStack() as held:
 
@@ -157,5 +159,6 @@ class LargeBodies:
                     await self._limiter.take(held, (workspace,), request, LARGE)
                 except TimeoutError:
                     raise Unavailable(_BUSY, 1) from None
+                self._answers.require_room(workspace)
 
             yield turn

@@ -12,6 +12,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from postmeter.shared.errors import Unavailable
+from postmeter.shared.http.protocol import begin
 
 LARGE = 256 << 10
 """Bytes. What has no more is not looked at."""
@@ -26,7 +27,17 @@ class LargeAnswers:
     """Sends those of one process, and knows what they hold."""
 
     def __init__(self) -> None:
-        self._held: Counter[Hashable] = Counter()
+        self._all = _Held()
+        self._of: dict[Hashable, _Held] = {}
+
+    def require_room(self, whose: Hashable) -> None:
+        """Before anything is changed whose answer may be large: raises Unavailable where this caller holds too much.
+
+        `send` would not refuse that answer any more.
+        """
+        own = self._of.get(whose)
+        if own is not None and (own.size > MOST // SHARE or self._all.size > MOST):
+            raise Unavailable(_FULL, 1)
 
     async def send(
         self, whose: Hashable, request: web.BaseRequest, response: web.StreamResponse, *, safe: bool
@@ -36,18 +47,50 @@ class LargeAnswers:
         whose: its caller's name. safe: nothing was changed by what it answers. Then it is refused where there is no
         room for it; raises Unavailable. What has changed something is answered, so that nobody does it again.
         """
-        size = len(response.body) if isinstance(response, web.Response) and isinstance(response.body, bytes) else 0
-        if size <= LARGE:
+        body = response.body if isinstance(response, web.Response) else None
+        if not isinstance(body, bytes) or len(body) <= LARGE:
             return
-        own = self._held[whose]
-        if safe and own and (own + size > MOST // SHARE or self._held.total() + size > MOST):
+        own = self._of.get(whose) or _Held()
+        if safe and own.size and (own.size_with(body) > MOST // SHARE or self._all.size_with(body) > MOST):
             raise Unavailable(_FULL, 1)
-        self._held[whose] += size
+        self._of[whose] = own
+        own.add(body)
+        self._all.add(body)
         try:
             with suppress(ConnectionError):  # the caller has left
-                await response.prepare(request)
+                await begin(request, response)
+                request.writer.send_headers()  # else they are joined with the body, in a copy of it
                 await response.write_eof()
         finally:
-            self._held[whose] -= size
-            if not self._held[whose]:
-                del self._held[whose]
+            self._all.remove(body)
+            own.remove(body)
+            if not own.size:
+                del self._of[whose]
+
+
+class _Held:
+    """Bodies that are held. One that several readers are sent lies in memory once, and is counted once.
+
+    size: bytes of them all.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._readers: Counter[int] = Counter()
+        """By the body's id: it is alive while somebody is sent it."""
+
+    def size_with(self, body: bytes) -> int:
+        """What `size` becomes with one more reader of this body."""
+        return self.size if id(body) in self._readers else self.size + len(body)
+
+    def add(self, body: bytes) -> None:
+        """One more reader of this body."""
+        self.size = self.size_with(body)
+        self._readers[id(body)] += 1
+
+    def remove(self, body: bytes) -> None:
+        """One reader less."""
+        self._readers[id(body)] -= 1
+        if not self._readers[id(body)]:
+            del self._readers[id(body)]
+            self.size -= len(body)

@@ -189,16 +189,20 @@ class ServerProtocol(RequestHandler):
         self._next = True
         self._body = body
 
+    def conclude(self, response: web.StreamResponse) -> None:
+        """The last headers of an answer that has not begun: whose server it is, and whether its connection ends."""
+        response.headers["Server"] = refusals.SERVER
+        if self._ended and self._request_count == self._answered + 1 and not self._message_tail:
+            response.force_close()
+        if self._server is not None and self._server.closing and not self._messages:
+            response.force_close()
+
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send the answer; then the clock of the next request begins."""
         if isinstance(resp, web.StreamResponse) and not resp.prepared:
-            resp.headers["Server"] = refusals.SERVER
-            if self._ended and self._request_count == self._answered + 1 and not self._message_tail:
-                resp.force_close()
-            if self._server is not None and self._server.closing and not self._messages:
-                resp.force_close()
+            self.conclude(resp)
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
@@ -236,3 +240,10 @@ class ServerProtocol(RequestHandler):
         if not self._busy:
             self._wire.write(refusals.wire(self._line, error))
         self.force_close()
+
+
+async def begin(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Begin an answer whose handler goes on meanwhile, with the headers that others get from `finish_response`."""
+    if isinstance(request.protocol, ServerProtocol):
+        request.protocol.conclude(response)
+    await response.prepare(request)
